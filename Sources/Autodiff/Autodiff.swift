@@ -1,0 +1,1 @@
+// Graph of closed ops, reverse-mode transform, Plan and the portable executor.

@@ -1,0 +1,1 @@
+// Candid types, encoding and decoding with limits.

@@ -1,0 +1,1 @@
+// The classifier canister, generic over SystemAPI.

@@ -1,0 +1,1 @@
+// ArgumentParser commands and renderers.

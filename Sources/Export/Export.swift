@@ -1,0 +1,1 @@
+// Calibration, quantisation and the accuracy report.

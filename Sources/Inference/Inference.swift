@@ -1,0 +1,1 @@
+// The .deai model file and the integer-only executor.

@@ -1,0 +1,1 @@
+// Principal, CBOR, request ids, identities, certificates and the agent.

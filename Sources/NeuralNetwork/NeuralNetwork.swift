@@ -1,0 +1,1 @@
+// Layers, presets, losses, optimizers and the Learner.

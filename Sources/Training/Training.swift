@@ -1,0 +1,1 @@
+// Datasets, training loop, metrics, checkpoints and the run folder.

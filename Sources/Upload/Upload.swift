@@ -1,0 +1,1 @@
+// Chunk plan, resume, verify, activate.
