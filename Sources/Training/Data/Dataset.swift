@@ -134,7 +134,7 @@ extension LabelledImages {
             let image = PixelImage(
                 width: geometry.width, height: geometry.height, channels: geometry.channels,
                 pixels: Array(pixels[(index * geometry.byteCount)..<((index + 1) * geometry.byteCount)]))
-            result += image.fitted(to: target.width, target.height, channels: target.channels).pixels
+            result += image.fitted(width: target.width, height: target.height, channels: target.channels).pixels
         }
         return LabelledImages(geometry: target, pixels: result, targets: targets)
     }

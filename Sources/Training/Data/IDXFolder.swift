@@ -99,7 +99,8 @@ struct IDXFolder {
                 file: path, offset: 3,
                 reason: "images have sizes count, height, width and possibly channels (1 or 3), found \(sizes)")
         }
-        guard sizes[1] > 0, sizes[2] > 0, sizes[1] <= PNGFile.maximumSide, sizes[2] <= PNGFile.maximumSide else {
+        let limits = PNGFile.limits
+        guard (1...limits.maximumHeight).contains(sizes[1]), (1...limits.maximumWidth).contains(sizes[2]) else {
             throw .corrupt(file: path, offset: 8, reason: "images of \(sizes[1])x\(sizes[2]) pixels are not supported")
         }
         return ImageGeometry(height: sizes[1], width: sizes[2], channels: channels)

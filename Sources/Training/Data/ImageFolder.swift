@@ -169,7 +169,7 @@ public struct ImageFolder: Sendable {
     public static func image(_ path: String, as target: ImageGeometry) throws(DatasetError) -> [UInt8] {
         let bytes = try HostFile.read(path, limit: PNGFile.maximumFileBytes)
         let image = try named(path, PNGFile.decode, bytes)
-        return image.fitted(to: target.width, target.height, channels: target.channels).pixels
+        return image.fitted(width: target.width, height: target.height, channels: target.channels).pixels
     }
 }
 

@@ -3,9 +3,8 @@ import Images
 
 /// Reads and writes PNG bytes through libpng, with the conversions of `Images.PNG`.
 public enum PNGFile {
-    /// The largest image that is decoded: this many pixels a side, and `maximumPixels` in all.
-    public static let maximumSide = 16_384
-    public static let maximumPixels = 64_000_000
+    /// The largest image that is decoded; the same limits as those of `Images.PNG`.
+    public static let limits = ImageLimits()
     /// The largest file that is read.
     static let maximumFileBytes = 256 << 20
 
@@ -14,11 +13,13 @@ public enum PNGFile {
         var header = cpng_header()
         try check(bytes) { cpng_read_header($0.baseAddress, $0.count, &header, $1) }
         let (width, height) = (Int(header.width), Int(header.height))
-        guard width <= maximumSide, height <= maximumSide, width * height <= maximumPixels else {
+        guard width <= limits.maximumWidth, height <= limits.maximumHeight,
+            width * height <= limits.maximumPixels
+        else {
             throw DataFormatError(
                 offset: 16,
                 reason: "an image of \(width)x\(height) pixels is larger than the limit of "
-                    + "\(maximumSide) a side and \(maximumPixels) in all")
+                    + "\(limits.maximumWidth)x\(limits.maximumHeight) and \(limits.maximumPixels) pixels in all")
         }
         return ImageGeometry(height: height, width: width, channels: Int(header.channels))
     }
