@@ -32,7 +32,8 @@ public struct ImageFolder: Sendable {
         let testRoot = location + "/test"
         let testFiles = hasParts && HostFile.isDirectory(testRoot) ? try self.testFiles(of: classes, in: testRoot) : nil
 
-        let target = try geometry ?? commonGeometry(trainFiles)
+        let target: ImageGeometry
+        if let geometry { target = geometry } else { target = try commonGeometry(trainFiles) }
         var skipped: [String] = []
         let train = try load(trainFiles, as: target, skipped: &skipped)
         var test: LabelledImages?
