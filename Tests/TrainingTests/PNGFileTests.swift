@@ -43,7 +43,7 @@ func png(width: Int, height: Int, depth: UInt8, color: UInt8, rows: [UInt8], ext
         Case(testDescription: "grey 8", bytes: png(width: 2, height: 2, depth: 8, color: 0, rows: [0, 1, 2, 2, 3, 4]),
             channels: 1, pixels: [1, 2, 4, 6]),
         Case(testDescription: "grey 16",
-            bytes: png(width: 4, height: 1, depth: 16, color: 0, rows: [0, 0, 128, 0, 129, 0x80, 0x00, 0xff, 0x7f]),
+            bytes: png(width: 4, height: 1, depth: 16, color: 0, rows: [0, 0, 128, 0, 129, 0x80, 0x00, 0xff, 0x7e]),
             channels: 1, pixels: [0, 1, 128, 254]),
         Case(testDescription: "grey alpha 8", bytes: png(width: 2, height: 1, depth: 8, color: 4, rows: [0, 9, 0, 77, 255]),
             channels: 1, pixels: [9, 77]),

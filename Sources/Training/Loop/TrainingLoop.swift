@@ -68,12 +68,12 @@ public final class TrainingLoop {
         shouldStop: () -> Bool = { false }, observe: (TrainingEvent) -> Void
     ) throws(RunError) -> Outcome {
         var progress = Progress(resumed?.header)
-        observe(
+        try emit(
             .started(
                 .init(
                     network: configuration.network.summary, parameters: learner.network.parameterCount,
                     trainImages: split.train.count, validationImages: validation.count, epochs: hyper.epochs,
-                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step)))
+                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step)), observe)
         let clock = ContinuousClock()
         let start = clock.now
         while progress.epoch < hyper.epochs {
@@ -84,7 +84,7 @@ public final class TrainingLoop {
             let seen = split.train.count - firstStep * learner.batch
             try finishEpoch(&progress, seconds: seconds, imagesSeen: seen, observe: observe)
             if shouldStop(), progress.epoch < hyper.epochs {
-                observe(.interrupted(epoch: progress.epoch + 1, step: 0))
+                try emit(.interrupted(epoch: progress.epoch + 1, step: 0), observe)
                 return .interrupted
             }
         }
@@ -96,7 +96,7 @@ public final class TrainingLoop {
             weightHash: hexadecimal(learner.weightHash()),
             bestWeightHash: hexadecimal(weightHash(of: best?.parameters ?? learner.parameters)),
             seconds: (clock.now - start) / .seconds(1))
-        observe(.finished(finish))
+        try emit(.finished(finish), observe)
         return .finished(finish)
     }
 
@@ -149,7 +149,7 @@ public final class TrainingLoop {
             guard progress.step < total else { break }
             if shouldStop() {
                 try save(progress, as: .last, observe)
-                observe(.interrupted(epoch: progress.epoch + 1, step: progress.step))
+                try emit(.interrupted(epoch: progress.epoch + 1, step: progress.step), observe)
                 return false
             }
             if saveEverySteps > 0, progress.step % saveEverySteps == 0 { try save(progress, as: .last, observe) }
@@ -207,12 +207,18 @@ public final class TrainingLoop {
             try save(progress, as: .best, observe)
         }
         try save(progress, as: .last, observe)
-        observe(
+        try emit(
             .epoch(
                 .init(
                     epoch: progress.epoch, epochs: hyper.epochs, trainLoss: trainLoss, trainAccuracy: trainAccuracy,
                     validationLoss: result?.loss, validationAccuracy: result?.accuracy, best: isBest,
-                    imagesPerSecond: seconds > 0 ? Double(imagesSeen) / seconds : nil, seconds: seconds)))
+                    imagesPerSecond: seconds > 0 ? Double(imagesSeen) / seconds : nil, seconds: seconds)), observe)
+    }
+
+    /// Puts the event into the log of the run, steps apart, and tells the observer.
+    private func emit(_ event: TrainingEvent, _ observe: (TrainingEvent) -> Void) throws(RunError) {
+        if case .step = event {} else { try folder.log(event.json) }
+        observe(event)
     }
 
     private func save(
@@ -226,6 +232,6 @@ public final class TrainingLoop {
         let checkpoint = Checkpoint(
             header: header, parameters: learner.parameters, optimizerState: learner.optimizerState)
         try folder.save(checkpoint, as: slot)
-        observe(.saved(slot: slot, epoch: progress.epoch, step: progress.step))
+        try emit(.saved(slot: slot, epoch: progress.epoch, step: progress.step), observe)
     }
 }
