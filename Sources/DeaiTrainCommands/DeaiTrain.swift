@@ -8,7 +8,12 @@ public struct DeaiTrain: AsyncParsableCommand {
         abstract: "Train an image classifier, export int8 weights, upload them to a canister, query it.",
         version: Toolkit.version,
         groupedSubcommands: [
-            CommandGroup(name: "Train", subcommands: []),
+            CommandGroup(
+                name: "Train",
+                subcommands: [
+                    FitCommand.self, ExportCommand.self, EvaluateCommand.self, InspectCommand.self,
+                    DatasetsCommand.self,
+                ]),
             CommandGroup(name: "Deploy", subcommands: []),
             CommandGroup(name: "Measure", subcommands: []),
         ])
