@@ -96,7 +96,7 @@ struct ExportCommand: ParsableCommand {
                 file: path, bytes: result.bytes.count, sha256: hash, split: report.split, images: report.images,
                 accuracy: report.int8Accuracy, floatAccuracy: report.floatAccuracy, agreement: report.agreement,
                 calibration: result.provenance.calibration.method,
-                multiplyAccumulates: result.model.multiplyAccumulates)
+                multiplyAccumulates: Int(result.model.multiplyAccumulates))
             Console.result(EventRecord("finished", finished).json)
             return report.int8Accuracy
         }

@@ -18,7 +18,7 @@ struct InspectCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let summary = try CommandFailure.wrapping { try summary() }
+        let summary = try CommandFailure.wrapping { try self.summary() }
         if json {
             Console.result(EventRecord("model", summary).json)
         } else {

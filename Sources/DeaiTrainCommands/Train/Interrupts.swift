@@ -5,30 +5,33 @@ import Synchronization
 /// Notices Ctrl-C and SIGTERM, so that a loop can finish its step and save.
 ///
 /// The first signal sets `isRequested`; a second one ends the process at once.
-final class Interrupts: Sendable {
-    private let requested = Atomic<Bool>(false)
-    private let sources: [any DispatchSourceSignal]
+final class Interrupts {
+    private final class Flag: Sendable {
+        let raised = Atomic<Bool>(false)
+    }
+
+    private static let signals = [SIGINT, SIGTERM]
+    private let flag = Flag()
+    private var sources: [any DispatchSourceSignal] = []
 
     init() {
-        let signals = [SIGINT, SIGTERM]
-        sources = signals.map { signal in
+        let flag = flag
+        for signal in Interrupts.signals {
             Foundation.signal(signal, SIG_IGN)
-            return DispatchSource.makeSignalSource(signal: signal, queue: .global(qos: .userInteractive))
-        }
-        for source in sources {
-            source.setEventHandler { [weak self] in self?.note() }
+            let source = DispatchSource.makeSignalSource(signal: signal, queue: .global(qos: .userInteractive))
+            source.setEventHandler {
+                let isSecond = flag.raised.exchange(true, ordering: .relaxed)
+                if isSecond { Foundation.exit(ExitStatus.interrupted.rawValue) }
+            }
             source.resume()
+            sources.append(source)
         }
     }
 
     deinit {
         for source in sources { source.cancel() }
-        for signal in [SIGINT, SIGTERM] { Foundation.signal(signal, SIG_DFL) }
+        for signal in Interrupts.signals { Foundation.signal(signal, SIG_DFL) }
     }
 
-    var isRequested: Bool { requested.load(ordering: .relaxed) }
-
-    private func note() {
-        if requested.exchange(true, ordering: .relaxed) { Foundation.exit(ExitStatus.interrupted.rawValue) }
-    }
+    var isRequested: Bool { flag.raised.load(ordering: .relaxed) }
 }
