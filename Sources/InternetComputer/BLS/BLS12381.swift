@@ -19,6 +19,10 @@ public enum BLS12381 {
 
     /// Whether `signature` was made over exactly these bytes by the holder of `publicKey`'s secret.
     public static func verify(_ signature: Signature, of message: [UInt8], by publicKey: PublicKey) -> Bool {
-        fatalError("declared, body follows")
+        guard let hashed = G1.hash(message, tag: tag).affine else { return false }
+        let product = pairingProduct([(-signature.point, preparedGenerator), (hashed, publicKey.prepared)])
+        return product == .one
     }
+
+    private static let preparedGenerator = PreparedG2(G2.generator)
 }
