@@ -18,7 +18,8 @@ struct CertificateTests {
     }
 
     @Test(arguments: [
-        (sharded, UInt64(1_763_796_896_688_941_908)), (flat, 1_645_601_880_652_705_378),
+        (CertificateTests.sharded, UInt64(1_763_796_896_688_941_908)),
+        (CertificateTests.flat, UInt64(1_645_601_880_652_705_378)),
     ])
     func mainnetCertificates(base64: String, time: UInt64) throws {
         let certificate = try Certificate(encoded: Self.certificate(base64))

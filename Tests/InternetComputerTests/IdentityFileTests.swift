@@ -37,20 +37,19 @@ struct IdentityFileTests {
         }
     }
 
-    /// The PKCS#8 forms that OpenSSL and the tools of the field write for the seed 00 01 … 1f.
+    /// PKCS#8 version 1, and version 2 with the public key behind it in the two ways found in the field.
     @Test(arguments: [
-        "MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
-        "MFMCAQEwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4foSMDIQADoQe/884QvmHXDdGOdLwJln5NYwm6UNXx3chmQSVTG4",
+        ("302e020100", ""), ("3051020101", "812100"), ("3053020101", "a123032100"),
     ])
-    func readsPKCS8(base64: String) throws {
-        let padded = base64 + String(repeating: "=", count: (4 - base64.count % 4) % 4)
-        let pem = "-----BEGIN PRIVATE KEY-----\n\(padded)\n-----END PRIVATE KEY-----\n"
-        if base64.hasPrefix("MC4") {
-            let identity = try Ed25519Identity(pem: pem, source: "test")
-            #expect(
-                identity.principal.text == "yavxl-ppty4-enezb-hcalr-cdgzv-zoexx-7od3c-urvk6-rfzs4-552ct-7ae")
-            #expect(identity.pem == pem)
-        }
+    func readsPKCS8(head: String, keyHead: String) throws {
+        let seed = (0..<32).map { UInt8($0) }
+        let expected = try Ed25519Identity(seed: seed)
+        let key = keyHead.isEmpty ? "" : keyHead + hexadecimal(expected.rawPublicKey)
+        let der = try #require(bytes(hexadecimal: head + "300506032b657004220420" + hexadecimal(seed) + key))
+        let pem = "-----BEGIN PRIVATE KEY-----\n\(Data(der).base64EncodedString())\n-----END PRIVATE KEY-----\n"
+        let identity = try Ed25519Identity(pem: pem, source: "test")
+        #expect(identity.principal == expected.principal)
+        #expect((identity.pem == pem) == keyHead.isEmpty)
     }
 
     @Test(arguments: [

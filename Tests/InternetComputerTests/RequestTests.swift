@@ -118,8 +118,10 @@ struct RequestTests {
     }
 
     @Test(arguments: [
-        (Delegation.Permissions?.none, true, UInt64(10), true), (.queries, true, 10, false),
-        (.all, false, 10, false), (nil, true, 9, false),
+        (Delegation.Permissions?.none, true, UInt64(10), true),
+        (Delegation.Permissions?.some(.queries), true, UInt64(10), false),
+        (Delegation.Permissions?.some(.all), false, UInt64(10), false),
+        (Delegation.Permissions?.none, true, UInt64(9), false),
     ])
     func delegationsRestrict(
         permissions: Delegation.Permissions?, isTarget: Bool, expiration: UInt64, accepted: Bool
