@@ -13,14 +13,29 @@ public struct Preprocessing: Equatable, Sendable {
         self.scale = scale
     }
 
+    func check(_ architecture: Architecture) throws(LearnerError) {
+        guard zeroPoints.count == architecture.inputChannels else {
+            throw .preprocessing(channels: architecture.inputChannels, zeroPoints: zeroPoints.count)
+        }
+    }
+
     /// Writes the numbers of `pixels`, channels innermost.
-    func apply(_ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutablePointer<Float>) {
+    public func apply(
+        _ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutableBufferPointer<Float>, workers: Workers
+    ) {
+        precondition(output.count >= pixels.count, "no room for the numbers")
+        guard let source = pixels.baseAddress, let target = output.baseAddress else { return }
         let channels = zeroPoints.count
-        var channel = 0
-        for i in 0..<pixels.count {
-            output[i] = Float(Int32(pixels[i]) &- zeroPoints[channel]) * scale
-            channel &+= 1
-            if channel == channels { channel = 0 }
+        zeroPoints.withUnsafeBufferPointer { zeroPoints in
+            workers.forEachRange(pixels.count / channels, grain: max(1, 16_384 / channels)) { range in
+                for channel in 0..<channels {
+                    let zeroPoint = zeroPoints[channel]
+                    for pixel in range {
+                        let place = pixel &* channels &+ channel
+                        target[place] = Float(Int32(source[place]) &- zeroPoint) * scale
+                    }
+                }
+            }
         }
     }
 }

@@ -67,3 +67,33 @@ extension Gradients {
         }
     }
 }
+
+extension F32Conv2d {
+    /// From the shapes of x and the filter.
+    init(_ x: Shape, _ filter: Shape, _ convolution: Convolution) {
+        self.init(
+            images: x[0], height: x[1], width: x[2], channels: x[3], kernelHeight: filter[0],
+            kernelWidth: filter[1], filters: filter[3], stride: convolution.stride,
+            padding: convolution.padding)
+    }
+}
+
+extension PortableExecutor {
+    func convolution(_ step: Plan.Step) {
+        let y = arena + step.output
+        let scratch = arena + step.scratch
+        switch step.op {
+        case .conv2d(let convolution):
+            F32Conv2d(step.inputShapes[0], step.inputShapes[1], convolution).forward(
+                input(step, 0), input(step, 1), bias: step.inputs.count == 3 ? input(step, 2) : nil, y,
+                scratch: scratch, workers: workers)
+        case .conv2dInputGradient(let convolution):
+            F32Conv2d(step.shape, step.inputShapes[1], convolution).inputGradient(
+                input(step, 0), input(step, 1), y, scratch: scratch, workers: workers)
+        case .conv2dFilterGradient(let convolution):
+            F32Conv2d(step.inputShapes[0], step.shape, convolution).filterGradient(
+                input(step, 0), input(step, 1), y, scratch: scratch, workers: workers)
+        default: preconditionFailure("not a convolution")
+        }
+    }
+}

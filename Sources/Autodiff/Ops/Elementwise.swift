@@ -74,3 +74,56 @@ extension Gradients {
         }
     }
 }
+
+extension Op {
+    /// Whether the result may lie over an argument of its own size.
+    var isElementwise: Bool { unary != nil || binary != nil }
+
+    fileprivate var unary: F32Unary? {
+        switch self {
+        case .negate: .negate
+        case .exp: .exp
+        case .log: .log
+        case .squareRoot: .squareRoot
+        case .relu: .relu
+        default: nil
+        }
+    }
+
+    fileprivate var binary: F32Binary? {
+        switch self {
+        case .add: .add
+        case .subtract: .subtract
+        case .multiply: .multiply
+        case .divide: .divide
+        case .reluGradient: .reluGradient
+        default: nil
+        }
+    }
+}
+
+extension StepWalks {
+    static func elementwise(_ shape: Shape, _ inputs: [Shape]) -> StepWalks {
+        if inputs.count < 2 || (inputs[0] == shape && inputs[1] == shape) { return StepWalks() }
+        return StepWalks(
+            main: StridedWalk(
+                extents: shape.dimensions, stridesA: inputs[0].strides(in: shape),
+                stridesB: inputs[1].strides(in: shape)))
+    }
+}
+
+extension PortableExecutor {
+    func elementwise(_ step: Plan.Step) {
+        let count = step.shape.count
+        let y = arena + step.output
+        if let function = step.op.unary {
+            f32Map(function, input(step, 0), y, count: count, workers: workers)
+        } else if let function = step.op.binary {
+            if let walk = step.walks.main {
+                f32Combine(function, input(step, 0), input(step, 1), y, walk: walk, workers: workers)
+            } else {
+                f32Combine(function, input(step, 0), input(step, 1), y, count: count, workers: workers)
+            }
+        }
+    }
+}

@@ -41,3 +41,21 @@ extension Gradients {
         if node.inputs.count == 3 { add(sum(dy, axes: [0]), to: input(node, 2)) }
     }
 }
+
+extension F32MatMul {
+    init(_ a: Shape, _ b: Shape, transposeA: Bool, transposeB: Bool) {
+        self.init(
+            m: a[transposeA ? 1 : 0], n: b[transposeB ? 0 : 1], k: a[transposeA ? 0 : 1], transposeA: transposeA,
+            transposeB: transposeB)
+    }
+}
+
+extension PortableExecutor {
+    func matrixProduct(_ step: Plan.Step, transposeA: Bool, transposeB: Bool) {
+        let product = F32MatMul(
+            step.inputShapes[0], step.inputShapes[1], transposeA: transposeA, transposeB: transposeB)
+        product(
+            input(step, 0), input(step, 1), bias: step.inputs.count == 3 ? input(step, 2) : nil,
+            arena + step.output, scratch: arena + step.scratch, workers: workers)
+    }
+}

@@ -42,3 +42,28 @@ extension Gradients {
         }
     }
 }
+
+extension F32MaxPool2d {
+    /// From the shape of x.
+    init(_ x: Shape, _ pooling: Pooling) {
+        self.init(
+            images: x[0], height: x[1], width: x[2], channels: x[3], window: pooling.window,
+            stride: pooling.stride)
+    }
+}
+
+extension PortableExecutor {
+    func maxPool(_ step: Plan.Step) {
+        let y = arena + step.output
+        switch step.op {
+        case .maxPool2d(let pooling):
+            F32MaxPool2d(step.inputShapes[0], pooling).forward(input(step, 0), y, workers: workers)
+        case .maxPool2dScatter(let pooling):
+            F32MaxPool2d(step.shape, pooling).scatter(input(step, 0), input(step, 1), y, workers: workers)
+        case .maxPool2dSelect(let pooling):
+            F32MaxPool2d(step.inputShapes[1], pooling).select(
+                input(step, 0), input(step, 1), y, workers: workers)
+        default: preconditionFailure("not a max pooling")
+        }
+    }
+}

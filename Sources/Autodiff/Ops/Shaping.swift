@@ -1,3 +1,5 @@
+import Kernels
+
 // Ops that move, repeat or add up elements.
 
 /// The sum over some axes, or over all; summed axes stay with extent 1 when `keepDims`.
@@ -84,6 +86,50 @@ extension Gradients {
         case .reshape: add(reshape(dy, x.shape), to: x)
         case .transpose(let permutation): add(transpose(dy, permutation.inverse), to: x)
         default: preconditionFailure("not a shaping op")
+        }
+    }
+}
+
+extension StepWalks {
+    static func sum(_ axes: AxisSet, _ x: Shape) -> StepWalks {
+        var kept: (extents: [Int], strides: [Int]) = ([], [])
+        var reduced: (extents: [Int], strides: [Int]) = ([], [])
+        let strides = x.strides(in: x)
+        for axis in 0..<x.rank {
+            if axes.contains(axis: axis) {
+                reduced.extents.append(x[axis])
+                reduced.strides.append(strides[axis])
+            } else {
+                kept.extents.append(x[axis])
+                kept.strides.append(strides[axis])
+            }
+        }
+        return StepWalks(
+            main: StridedWalk(extents: kept.extents, stridesA: kept.strides),
+            reduced: StridedWalk(extents: reduced.extents, stridesA: reduced.strides))
+    }
+
+    static func broadcast(_ x: Shape, to shape: Shape) -> StepWalks {
+        StepWalks(main: StridedWalk(extents: shape.dimensions, stridesA: x.strides(in: shape)))
+    }
+
+    static func transpose(_ x: Shape, _ permutation: Permutation, to shape: Shape) -> StepWalks {
+        let strides = x.strides(in: x)
+        return StepWalks(
+            main: StridedWalk(
+                extents: shape.dimensions, stridesA: (0..<x.rank).map { strides[permutation[$0]] }))
+    }
+}
+
+extension PortableExecutor {
+    func shaping(_ step: Plan.Step) {
+        guard let walk = step.walks.main else { return }
+        if let reduced = step.walks.reduced {
+            f32Sum(
+                input(step, 0), count: step.inputShapes[0].count, arena + step.output, kept: walk,
+                reduced: reduced, workers: workers)
+        } else {
+            f32Gather(input(step, 0), arena + step.output, walk: walk, workers: workers)
         }
     }
 }

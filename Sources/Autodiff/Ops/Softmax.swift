@@ -37,3 +37,15 @@ extension Gradients {
         }
     }
 }
+
+extension PortableExecutor {
+    func normalisedExponential(_ step: Plan.Step) {
+        let length = step.shape[step.shape.rank - 1]
+        let rows = step.shape.count / length
+        if case .softmax = step.op {
+            f32Softmax(input(step, 0), arena + step.output, rows: rows, length: length, workers: workers)
+        } else {
+            f32LogSoftmax(input(step, 0), arena + step.output, rows: rows, length: length, workers: workers)
+        }
+    }
+}
