@@ -28,8 +28,6 @@ func accept_message()
 func ic0_time() -> Int64
 @_extern(wasm, module: "ic0", name: "performance_counter")
 func performance_counter(_ type: Int32) -> Int64
-@_extern(wasm, module: "ic0", name: "in_replicated_execution")
-func in_replicated_execution() -> Int32
 @_extern(wasm, module: "ic0", name: "stable64_size")
 func stable64_size() -> Int64
 @_extern(wasm, module: "ic0", name: "stable64_grow")
@@ -38,8 +36,8 @@ func stable64_grow(_ pages: Int64) -> Int64
 func stable64_read(_ destination: Int64, _ offset: Int64, _ size: Int64)
 @_extern(wasm, module: "ic0", name: "stable64_write")
 func stable64_write(_ offset: Int64, _ source: Int64, _ size: Int64)
-@_extern(wasm, module: "ic0", name: "debug_print")
-func debug_print(_ source: UnsafeRawPointer?, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "trap")
+func ic0_trap(_ source: UnsafeRawPointer?, _ size: Int32)
 
 /// The system API of the replica (or emulator) that runs this module.
 public struct WasmSystem: SystemAPI {
@@ -75,7 +73,6 @@ public struct WasmSystem: SystemAPI {
     public func acceptMessage() { accept_message() }
     public func time() -> UInt64 { UInt64(bitPattern: ic0_time()) }
     public func performanceCounter() -> UInt64 { UInt64(bitPattern: performance_counter(0)) }
-    public func inReplicatedExecution() -> Bool { in_replicated_execution() == 1 }
     public func stableSize() -> UInt64 { UInt64(bitPattern: stable64_size()) }
 
     public func stableGrow(_ pages: UInt64) -> UInt64? {
@@ -92,8 +89,10 @@ public struct WasmSystem: SystemAPI {
         stable64_write(Int64(bitPattern: offset), Int64(Int(bitPattern: bytes.baseAddress)), Int64(bytes.count))
     }
 
-    public func debugPrint(_ text: [UInt8]) {
-        text.withUnsafeBytes { debug_print($0.baseAddress, Int32($0.count)) }
+    /// Ends the message and undoes what it changed; the text goes to the caller.
+    public func trap(_ text: StaticString) -> Never {
+        ic0_trap(text.utf8Start, Int32(text.utf8CodeUnitCount))
+        fatalError()
     }
 
     private static func copy(

@@ -41,15 +41,14 @@ struct F32Tile {
     }
 }
 
-/// A tile of at most 6 rows and 16 columns of C = start + A·B; the summed index ascends, one accumulator an element.
+/// A tile of at most 5 rows and 16 columns of C = start + A·B; the summed index ascends, one accumulator an element.
 @inline(never)
-func f32Tile6x16(_ tile: F32Tile) {
+func f32Tile5x16(_ tile: F32Tile) {
     let a0 = tile.a0
     let a1 = tile.a1
     let a2 = tile.a2
     let a3 = tile.a3
     let a4 = tile.a4
-    let a5 = tile.a5
     var b = tile.b
     let bStride = tile.bStride
     let stride = tile.depth.stride
@@ -64,8 +63,6 @@ func f32Tile6x16(_ tile: F32Tile) {
     var c3h = tile.initial(row: 3, at: 8, count: high)
     var c4l = tile.initial(row: 4, at: 0, count: 8)
     var c4h = tile.initial(row: 4, at: 8, count: high)
-    var c5l = tile.initial(row: 5, at: 0, count: 8)
-    var c5h = tile.initial(row: 5, at: 8, count: high)
     for run in 0..<tile.depth.runs {
         var p = run &* tile.depth.runStride
         let end = p &+ tile.depth.length &* stride
@@ -87,9 +84,6 @@ func f32Tile6x16(_ tile: F32Tile) {
             let x4 = splat(a4[p])
             c4l += x4 * b0
             c4h += x4 * b1
-            let x5 = splat(a5[p])
-            c5l += x5 * b0
-            c5h += x5 * b1
             b += bStride
             p &+= stride
         }
@@ -99,7 +93,6 @@ func f32Tile6x16(_ tile: F32Tile) {
     tile.finish(row: 2, c2l, c2h)
     tile.finish(row: 3, c3l, c3h)
     tile.finish(row: 4, c4l, c4h)
-    tile.finish(row: 5, c5l, c5h)
 }
 
 /// A tile of at most 8 rows and 8 columns of C = start + A·B; the summed index ascends, one accumulator an element.

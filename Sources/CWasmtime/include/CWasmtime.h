@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "CHostMemory.h"
+
 typedef struct wasm_config wasm_config_t;
 typedef struct wasm_engine wasm_engine_t;
 typedef struct wasm_functype wasm_functype_t;
@@ -109,6 +111,7 @@ typedef struct {
     X(void, wasmtime_config_memory_init_cow_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_host_memory_creator_set, (wasm_config_t *config, wasmtime_memory_creator_t *creator), (config, creator)) \
     X(wasmtime_error_t *, wasmtime_module_new, (wasm_engine_t *engine, const uint8_t *wasm, size_t size, wasmtime_module_t **result), (engine, wasm, size, result)) \
+    X(wasmtime_error_t *, wasmtime_module_validate, (wasm_engine_t *engine, const uint8_t *wasm, size_t size), (engine, wasm, size)) \
     X(wasmtime_error_t *, wasmtime_module_serialize, (wasmtime_module_t *module, wasm_byte_vec_t *result), (module, result)) \
     X(wasmtime_error_t *, wasmtime_module_deserialize, (wasm_engine_t *engine, const uint8_t *bytes, size_t size, wasmtime_module_t **result), (engine, bytes, size, result)) \
     X(void, wasmtime_module_delete, (wasmtime_module_t *module), (module)) \

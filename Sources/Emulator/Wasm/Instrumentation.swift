@@ -100,7 +100,7 @@ struct Instrumentation {
         return InstrumentedModule(
             bytes: out.bytes,
             dataSegments: module.data.compactMap { segment in
-                segment.address.map { ($0, Array(source[segment.content])) }
+                segment.address.map { (module.isWide ? $0 : UInt64(UInt32(truncatingIfNeeded: $0)), Array(source[segment.content])) }
             },
             mutableGlobals: module.globals.enumerated().filter(\.element.mutable).map { ($0.offset, $0.element.type) },
             hasStart: module.start != nil, hasTable: !module.tables.isEmpty, isWide: module.isWide,
