@@ -77,7 +77,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .target(name: "Upload", dependencies: ["Candid", "Digests", "Inference", "InternetComputer"]),
+        .target(
+            name: "Upload",
+            dependencies: [
+                "Candid", "Inference", "InternetComputer",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         .target(
             name: "DeaiTrainCommands",
             dependencies: [
