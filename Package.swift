@@ -48,7 +48,7 @@ let package = Package(
         embedded("Canister", ["Candid", "Digests", "IC0", "Images", "Inference", "Kernels"]),
 
         // Host only.
-        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
         .target(

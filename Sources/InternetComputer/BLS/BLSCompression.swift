@@ -7,8 +7,8 @@ extension BLS12381.AffinePoint {
         return bytes
     }
 
-    /// Reads a compressed point, checking the length, the flags, that coordinates are canonical, that the point
-    /// is on the curve and that it is in the subgroup.
+    /// Reads a compressed point, checking the length, the flags, that coordinates are canonical, that the
+    /// point is on the curve and that it is in the subgroup.
     package init(
         compressed: [UInt8], of subject: BLS12381.EncodingError.Subject
     ) throws(BLS12381.EncodingError) {

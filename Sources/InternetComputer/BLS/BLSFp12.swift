@@ -84,20 +84,24 @@ extension BLS12381 {
         /// ξ^(i(p−1)/6) for i = 1 ... 5.
         private static let frobeniusFactors: InlineArray<5, Fp2> = [
             Fp2(
-                0x1904d3bf02bb0667c231beb4202c0d1f0fd603fd3cbd5f4f7b2443d784bab9c4f67ea53d63e7813d8d0775ed92235fb8,
-                0x00fc3e2b36c4e03288e9e902231f9fb854a14787b6c7b36fec0c8ec971f63c5f282d5ac14d6c7ec22cf78a126ddc4af3),
+                0x1904d3bf02bb0667c231beb4202c0d1f_0fd603fd3cbd5f4f7b2443d784bab9c4_f67ea53d63e7813d8d0775ed92235fb8,
+                0x00fc3e2b36c4e03288e9e902231f9fb8_54a14787b6c7b36fec0c8ec971f63c5f_282d5ac14d6c7ec22cf78a126ddc4af3
+            ),
             Fp2(
                 0,
-                0x1a0111ea397fe699ec02408663d4de85aa0d857d89759ad4897d29650fb85f9b409427eb4f49fffd8bfd00000000aaac),
+                0x1a0111ea397fe699ec02408663d4de85_aa0d857d89759ad4897d29650fb85f9b_409427eb4f49fffd8bfd00000000aaac
+            ),
             Fp2(
-                0x06af0e0437ff400b6831e36d6bd17ffe48395dabc2d3435e77f76e17009241c5ee67992f72ec05f4c81084fbede3cc09,
-                0x06af0e0437ff400b6831e36d6bd17ffe48395dabc2d3435e77f76e17009241c5ee67992f72ec05f4c81084fbede3cc09),
+                0x06af0e0437ff400b6831e36d6bd17ffe_48395dabc2d3435e77f76e17009241c5_ee67992f72ec05f4c81084fbede3cc09,
+                0x06af0e0437ff400b6831e36d6bd17ffe_48395dabc2d3435e77f76e17009241c5_ee67992f72ec05f4c81084fbede3cc09
+            ),
             Fp2(
-                0x1a0111ea397fe699ec02408663d4de85aa0d857d89759ad4897d29650fb85f9b409427eb4f49fffd8bfd00000000aaad,
+                0x1a0111ea397fe699ec02408663d4de85_aa0d857d89759ad4897d29650fb85f9b_409427eb4f49fffd8bfd00000000aaad,
                 0),
             Fp2(
-                0x05b2cfd9013a5fd8df47fa6b48b1e045f39816240c0b8fee8beadf4d8e9c0566c63a3e6e257f87329b18fae980078116,
-                0x144e4211384586c16bd3ad4afa99cc9170df3560e77982d0db45f3536814f0bd5871c1908bd478cd1ee605167ff82995),
+                0x05b2cfd9013a5fd8df47fa6b48b1e045_f39816240c0b8fee8beadf4d8e9c0566_c63a3e6e257f87329b18fae980078116,
+                0x144e4211384586c16bd3ad4afa99cc91_70df3560e77982d0db45f3536814f0bd_5871c1908bd478cd1ee605167ff82995
+            ),
         ]
     }
 }

@@ -53,8 +53,8 @@ extension BLS12381 {
             return Self(c0 * scale, -(c1 * scale))
         }
 
-        /// A square root by the complex method: for a = (x + y·u)², the norm of a is the square of x² + y², so
-        /// x² = (c0 ± √norm)/2 and y = c1/2x. Nil when a is not a square.
+        /// A square root by the complex method: for a = (x + y·u)², the norm of a is the square of x² + y²,
+        /// so x² = (c0 ± √norm)/2 and y = c1/2x. Nil when a is not a square.
         package var squareRoot: Self? {
             if c1.isZero {
                 if let root = c0.squareRoot { return Self(root, .zero) }
@@ -98,5 +98,5 @@ extension BLS12381 {
 extension BLS12381.Fp {
     /// 1/2 = (p + 1)/2.
     static let half: Self =
-        0x0d0088f51cbff34d258dd3db21a5d66bb23ba5c279c2895fb39869507b587b120f55ffff58a9ffffdcff7fffffffd556
+        0x0d0088f51cbff34d258dd3db21a5d66b_b23ba5c279c2895fb39869507b587b12_0f55ffff58a9ffffdcff7fffffffd556
 }

@@ -48,7 +48,9 @@ extension BLS12381.Fp {
     /// Whether these bare limbs are an integer below p. Branches: for public values.
     private var isBelowModulus: Bool {
         typealias Modulus = BLS12381.Modulus
-        let limbs = [(l5, Modulus.p5), (l4, Modulus.p4), (l3, Modulus.p3), (l2, Modulus.p2), (l1, Modulus.p1)]
+        let limbs = [
+            (l5, Modulus.p5), (l4, Modulus.p4), (l3, Modulus.p3), (l2, Modulus.p2), (l1, Modulus.p1),
+        ]
         for (limb, modulus) in limbs where limb != modulus { return limb < modulus }
         return l0 < Modulus.p0
     }
@@ -87,6 +89,7 @@ extension BLS12381.Fp {
         }
     }
 
-    /// Whether the integer is above (p − 1)/2, that is, larger than its negative. Branches: for public values.
+    /// Whether the integer is above (p − 1)/2, that is, larger than its negative. Branches: for public
+    /// values.
     package var isLarge: Bool { !isZero && (-self).bigEndian.lexicographicallyPrecedes(bigEndian) }
 }

@@ -9,8 +9,8 @@ extension BLS12381.G1 {
         return clearingCofactor(first + second)
     }
 
-    /// A point of the curve for a field element: the simplified map of Shallue, van de Woestijne and Ulas on a
-    /// curve that is 11-isogenous, then the isogeny.
+    /// A point of the curve for a field element: the simplified map of Shallue, van de Woestijne and Ulas on
+    /// a curve that is 11-isogenous, then the isogeny.
     package static func map(_ u: BLS12381.Fp) -> BLS12381.Point<Self> {
         let (numerator, denominator, y) = BLS12381.Isogeny.simplifiedMap(u)
         return BLS12381.Isogeny.image(numerator: numerator, denominator: denominator, y: y)
