@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+
+/// The root command; `Sources/deai-train` runs it.
+public struct DeaiTrain: AsyncParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "deai-train",
+        abstract: "Train an image classifier, export int8 weights, upload them to a canister, query it.",
+        version: Toolkit.version,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Train",
+                subcommands: [
+                    FitCommand.self, ExportCommand.self, EvaluateCommand.self, InspectCommand.self,
+                    DatasetsCommand.self,
+                ]),
+            CommandGroup(name: "Deploy", subcommands: []),
+            CommandGroup(name: "Measure", subcommands: []),
+        ])
+
+    public init() {}
+
+    /// Parses the process arguments, runs the command and ends the process with a documented exit code.
+    public static func runAndExit() async -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            Foundation.exit(ExitStatus.success.rawValue)
+        } catch let failure as CommandFailure {
+            Console.note("deai-train: " + failure.message)
+            Foundation.exit(failure.exitStatus.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// What this build of the toolkit is.
+public enum Toolkit {
+    public static let version = "0.1.0"
+}

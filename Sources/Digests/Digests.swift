@@ -1,1 +1,0 @@
-// SHA-256, CRC-32 and Adler-32 in embedded-safe Swift.

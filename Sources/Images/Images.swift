@@ -1,1 +1,0 @@
-// PNG decoding and exact integer resizing, the same on the host and in the canister.

@@ -1,1 +1,0 @@
-// The .deai model file and the integer-only executor.
