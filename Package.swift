@@ -37,6 +37,7 @@ let package = Package(
     targets: [
         // Embedded-safe: no Foundation, typed throws, compiled natively and for wasm32.
         .target(name: "CSIMD"),
+        .target(name: "CFreestanding"),
         embedded("Digests"),
         embedded("Images", ["Digests"]),
         embedded("Kernels", ["CSIMD"]),
@@ -99,7 +100,7 @@ let package = Package(
         tests("NeuralNetwork"),
         tests("Inference"),
         tests("Candid"),
-        tests("Canister"),
+        tests("Canister", ["CFreestanding"]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),
