@@ -94,11 +94,11 @@ let package = Package(
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
 
         tests("Digests"),
-        tests("Images"),
+        tests("Images", ["Digests"], resources: [.copy("Vectors")]),
         tests("Kernels"),
         tests("Autodiff"),
         tests("NeuralNetwork"),
-        tests("Inference"),
+        tests("Inference", ["Kernels"]),
         tests("Candid"),
         tests("Canister", ["CFreestanding"]),
         tests("Training"),
