@@ -9,7 +9,7 @@ public struct DeaiTrain: AsyncParsableCommand {
         version: Toolkit.version,
         groupedSubcommands: [
             CommandGroup(name: "Train", subcommands: []),
-            CommandGroup(name: "Deploy", subcommands: []),
+            CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(name: "Measure", subcommands: []),
         ])
 
