@@ -36,6 +36,7 @@ let package = Package(
     targets: [
         // Embedded-safe: no Foundation, typed throws, compiled natively and for wasm32.
         .target(name: "CSIMD"),
+        .target(name: "CFreestanding"),
         embedded("Digests"),
         embedded("Images", ["Digests"]),
         embedded("Kernels", ["CSIMD"]),
@@ -89,7 +90,7 @@ let package = Package(
         tests("NeuralNetwork"),
         tests("Inference"),
         tests("Candid"),
-        tests("Canister"),
+        tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),
