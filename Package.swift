@@ -84,11 +84,11 @@ let package = Package(
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
 
         tests("Digests"),
-        tests("Images"),
+        tests("Images", ["Digests"], resources: [.copy("Vectors")]),
         tests("Kernels"),
         tests("Autodiff"),
         tests("NeuralNetwork"),
-        tests("Inference"),
+        tests("Inference", ["Kernels"]),
         tests("Candid"),
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),

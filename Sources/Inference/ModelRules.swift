@@ -219,14 +219,12 @@ private struct LayerRules {
         return sums
     }
 
-    /// a * b * c in 64 bits, so that sizes that lie do not overflow where `Int` has 32.
+    /// a * b * c, all positive, without overflow where `Int` has 32 bits.
     private func product(_ a: Int, _ b: Int, _ c: Int, limit: Int) throws(QuantizedModelError) -> Int {
-        let (ab, overflow) = UInt64(a).multipliedReportingOverflow(by: UInt64(b))
-        let (abc, overflow2) = ab.multipliedReportingOverflow(by: UInt64(c))
-        guard !overflow, !overflow2, abc <= UInt64(limit) else {
-            throw error(.tooLarge, expected: limit, found: Int(clamping: abc))
+        guard b <= limit / c, a <= limit / (b * c) else {
+            throw error(.tooLarge, expected: limit)
         }
-        return Int(abc)
+        return a * b * c
     }
 
     private func error(
