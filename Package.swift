@@ -100,7 +100,7 @@ let package = Package(
         tests("NeuralNetwork"),
         tests("Inference", ["Kernels"]),
         tests("Candid"),
-        tests("Canister", ["CFreestanding"]),
+        tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),
