@@ -37,7 +37,8 @@ struct PNGSamples {
         }
     }
 
-    private func bytes(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int) {
+    private func bytes(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
         let channels = header.channels
         let samples = header.colour.samples
         if samples == channels && step == channels {
@@ -49,7 +50,8 @@ struct PNGSamples {
         }
     }
 
-    private func words(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int) {
+    private func words(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
         let channels = header.channels
         let samples = header.colour.samples
         for i in 0..<count {
@@ -62,7 +64,8 @@ struct PNGSamples {
         }
     }
 
-    private func bits(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int) {
+    private func bits(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
         let scale = UInt8(255 / (1 << header.depth - 1))
         for i in 0..<count { to[i &* step] = sample(from, i) &* scale }
     }
