@@ -1,1 +1,0 @@
-// ArgumentParser commands and renderers.
