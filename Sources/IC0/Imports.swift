@@ -93,7 +93,7 @@
         /// Ends the message and undoes what it changed; the text goes to the caller.
         public func trap(_ text: StaticString) -> Never {
             ic0_trap(text.utf8Start, Int32(text.utf8CodeUnitCount))
-            fatalError()
+            fatalError("unreachable: the host ended the message")
         }
 
         private static func copy(
