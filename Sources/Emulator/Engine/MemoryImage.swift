@@ -128,7 +128,6 @@ final class PrivateMapping {
                 start, imageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE,
                 image.descriptor, 0)
             guard mapped != MAP_FAILED else {
-                munmap(start, reserve)
                 throw .memory("mapping a heap: \(String(cString: strerror(errno)))")
             }
         }
