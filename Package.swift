@@ -37,6 +37,7 @@ let package = Package(
     targets: [
         // Embedded-safe: no Foundation, typed throws, compiled natively and for wasm32.
         .target(name: "CSIMD"),
+        .target(name: "CFreestanding"),
         embedded("Digests"),
         embedded("Images", ["Digests"]),
         embedded("Kernels", ["CSIMD"]),
@@ -93,13 +94,13 @@ let package = Package(
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
 
         tests("Digests"),
-        tests("Images"),
+        tests("Images", ["Digests"], resources: [.copy("Vectors")]),
         tests("Kernels"),
         tests("Autodiff"),
         tests("NeuralNetwork"),
-        tests("Inference"),
+        tests("Inference", ["Kernels"]),
         tests("Candid"),
-        tests("Canister"),
+        tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),

@@ -8,9 +8,15 @@ public struct DeaiTrain: AsyncParsableCommand {
         abstract: "Train an image classifier, export int8 weights, upload them to a canister, query it.",
         version: Toolkit.version,
         groupedSubcommands: [
-            CommandGroup(name: "Train", subcommands: []),
+            CommandGroup(
+                name: "Train",
+                subcommands: [
+                    DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
+                    InspectCommand.self,
+                ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
-            CommandGroup(name: "Measure", subcommands: []),
+            CommandGroup(
+                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self]),
         ])
 
     public init() {}

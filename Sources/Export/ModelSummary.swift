@@ -42,7 +42,7 @@ public struct ModelSummary: Equatable, Sendable, Codable {
             let text = shape.isFlat ? "\(shape.count)" : "\(shape.height)x\(shape.width)x\(shape.channels)"
             return Row(
                 layer: ModelSummary.text(layer), output: text, parameters: plan.parameters,
-                multiplyAccumulates: plan.multiplyAccumulates, bytes: ModelSummary.bytes(layer))
+                multiplyAccumulates: Int(plan.multiplyAccumulates), bytes: ModelSummary.bytes(layer))
         }
         fileBytes = file.count
         sha256 = hexadecimal(ModelFile.contentHash(file))

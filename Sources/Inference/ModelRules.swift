@@ -138,7 +138,7 @@ private struct LayerRules {
         guard c.output != .logits else { throw error(.logitsPlacement) }
         return LayerPlan(
             input: input, output: output,
-            multiplyAccumulates: UInt64(output.height) * UInt64(output.width) * UInt64(c.weights.count),
+            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width) &* UInt64(c.weights.count),
             parameters: c.weights.count + c.bias.count, outputBound: outputBound)
     }
 
@@ -184,7 +184,8 @@ private struct LayerRules {
             guard multiplier.isFinite, multiplier > 0 else {
                 throw error(.multiplierValue, found: channel)
             }
-            let sum = magnitudes[channel] * UInt64(bound) + UInt64(bias[channel].magnitude)
+            // At most 2^30 * 127 * 255 + 2^31; checked 64-bit products would need a 128-bit one on wasm.
+            let sum = magnitudes[channel] &* UInt64(bound) &+ UInt64(bias[channel].magnitude)
             guard sum < 1 << 31 else { throw error(.accumulatorRange, found: channel) }
             // Rounding is monotone, so the largest sum has the largest product.
             let product = Float(sum) * multiplier
@@ -219,14 +220,12 @@ private struct LayerRules {
         return sums
     }
 
-    /// a * b * c in 64 bits, so that sizes that lie do not overflow where `Int` has 32.
+    /// a * b * c, all positive, without overflow where `Int` has 32 bits.
     private func product(_ a: Int, _ b: Int, _ c: Int, limit: Int) throws(QuantizedModelError) -> Int {
-        let (ab, overflow) = UInt64(a).multipliedReportingOverflow(by: UInt64(b))
-        let (abc, overflow2) = ab.multipliedReportingOverflow(by: UInt64(c))
-        guard !overflow, !overflow2, abc <= UInt64(limit) else {
-            throw error(.tooLarge, expected: limit, found: Int(clamping: abc))
+        guard b <= limit / c, a <= limit / (b * c) else {
+            throw error(.tooLarge, expected: limit)
         }
-        return Int(abc)
+        return a * b * c
     }
 
     private func error(

@@ -135,6 +135,14 @@ import Testing
         #expect(BLS12381.verify(signature, of: example, by: secret.publicKey))
     }
 
+    @Test func descriptionsDoNotShowTheSecret() throws {
+        struct Holder { let key: SecretKey }
+        let key = try SecretKey(bytes: [UInt8](blsHex: BLSVectors.signatures[2].secret))
+        #expect("\(key)" == "BLS secret key (not shown)")
+        #expect(String(reflecting: key) == "\(key)")
+        #expect("\(Holder(key: key))".hasSuffix("Holder(key: \(key))"))
+    }
+
     @Test func randomKeysDifferAndSign() throws {
         let keys = (0..<3).map { _ in SecretKey.random() }
         #expect(Set(keys.map(\.publicKey)).count == 3)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Kernels
 import NeuralNetwork
+import Training
 
 /// `deai-train bench`: training and inference speed on random pixels, with the field names of the PyTorch baseline.
 struct BenchCommand: ParsableCommand {
@@ -36,7 +37,7 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         for name in model.split(separator: ",").map(String.init) {
-            let row = try measure(Presets.named(name))
+            let row = try measure(Preset.named(name))
             if json {
                 Console.json(row)
             } else {

@@ -1,6 +1,6 @@
 extension BLS12381 {
-    /// A secret scalar k with 0 < k < r.
-    public struct SecretKey: Sendable {
+    /// A secret scalar k with 0 < k < r. Its description does not show it.
+    public struct SecretKey: Sendable, CustomStringConvertible {
         private let scalar: Scalar
 
         /// The public key k·g₂.
@@ -40,6 +40,8 @@ extension BLS12381 {
         /// The scalar as 32 big-endian bytes. They are the secret: keep them where nobody else reads.
         public var bytes: [UInt8] { scalar.bigEndian }
 
+        public var description: String { "BLS secret key (not shown)" }
+
         /// The one signature of these bytes (the scheme is deterministic).
         public func sign(_ message: [UInt8]) -> Signature {
             guard let point = G1.hash(message, tag: tag).multiplied(by: scalar).affine else {
@@ -50,6 +52,9 @@ extension BLS12381 {
     }
 
     /// A point of G2 that verifies signatures.
+    ///
+    /// Making one costs a fraction of a verification and keeps about 20 KB of line coefficients, so that every
+    /// verification under it is cheaper: read a key once and keep it.
     public struct PublicKey: Hashable, Sendable {
         /// The point in 96 bytes, compressed.
         public let compressed: [UInt8]

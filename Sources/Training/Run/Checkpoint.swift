@@ -21,6 +21,22 @@ public struct Checkpoint: Equatable, Sendable {
         public var correct: Int
         public var bestEpoch: Int
         public var bestCorrect: Int
+
+        public init(
+            toolkitVersion: String, network: String, datasetHash: String, seed: UInt64, epoch: Int, step: Int,
+            lossSum: Double, correct: Int, bestEpoch: Int, bestCorrect: Int
+        ) {
+            self.toolkitVersion = toolkitVersion
+            self.network = network
+            self.datasetHash = datasetHash
+            self.seed = seed
+            self.epoch = epoch
+            self.step = step
+            self.lossSum = lossSum
+            self.correct = correct
+            self.bestEpoch = bestEpoch
+            self.bestCorrect = bestCorrect
+        }
     }
 
     public var header: Header
