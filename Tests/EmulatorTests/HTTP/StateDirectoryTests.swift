@@ -38,7 +38,8 @@ struct StateDirectoryTests {
             #expect(first.nodeID == second.nodeID)
             for name in ["subnet.key", "node.pem"] {
                 let path = directory.url.appendingPathComponent(name).path
-                #expect(try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int == 0o600)
+                let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+                #expect(mode == 0o600)
             }
         }
     }
