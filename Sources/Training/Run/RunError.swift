@@ -4,6 +4,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case notWritten(file: String, reason: String)
     /// There is a run in the folder already.
     case exists(folder: String)
+    /// Another process trains in the folder.
+    case busy(folder: String)
     /// The folder has no run, or is something else.
     case notARun(folder: String, reason: String)
     /// A file of the run is not what was once written.
@@ -25,6 +27,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
         case .exists(let folder):
             return "\(folder) already holds a run; continue it with --resume, start over with --force, "
                 + "or choose another --run folder."
+        case .busy(let folder):
+            return "another process is training in \(folder); wait for it or choose another --run folder"
         case .notARun(let folder, let reason):
             return "\(folder) is not a run folder: \(reason)"
         case .damaged(let file, let offset, let reason):
