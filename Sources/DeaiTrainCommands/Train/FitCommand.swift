@@ -114,16 +114,17 @@ struct FitCommand: ParsableCommand {
     /// A run that exists: its own settings and its own data set.
     private func reopen() throws -> Prepared {
         let (folder, configuration) = try RunFolder.open(runPath)
-        func keep(_ option: String, _ same: Bool, _ value: String) throws {
-            if !same { throw CommandFailure(.usage, "\(option) cannot change with --resume; the run has \(value)") }
+        var changes = choices.changes(from: configuration.hyperparameters)
+        if let model, model != configuration.network.name {
+            changes.append("--model is \(configuration.network.name)")
         }
-        try keep("--model", model.map { $0 == configuration.network.name } ?? true, configuration.network.name)
-        try keep(
-            "a training option", choices.applied(to: configuration.hyperparameters) == configuration.hyperparameters,
-            "\(configuration.hyperparameters)")
-        let dataset = try loadDataset(
-            dataset ?? configuration.dataset.location, geometry: configuration.network.input,
-            unreadable: images.unreadable)
+        guard changes.isEmpty else {
+            throw CommandFailure(
+                .usage,
+                "a resumed run keeps its settings: in \(runPath) \(changes.joined(separator: ", ")); "
+                    + "leave the option out, or start another run")
+        }
+        let dataset = try loadDataset(of: configuration, orNamed: dataset, unreadable: images.unreadable)
         let hash = hexadecimal(dataset.contentHash())
         guard hash == configuration.dataset.sha256 else {
             throw RunError.mismatch(

@@ -22,8 +22,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notWritten(let file, let reason):
-            return "cannot write \(file): \(reason). What was there before is unchanged; "
-                + "free some space or choose another place, then continue with --resume."
+            return "cannot write \(file): \(reason). What was there before is unchanged. "
+                + "Free some space or choose another place; a run that was stopped goes on with --resume."
         case .exists(let folder):
             return "\(folder) already holds a run; continue it with --resume, start over with --force, "
                 + "or choose another --run folder."
@@ -40,7 +40,7 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let epoch, let step, let learningRate):
             return "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
-                + "try a smaller --learning-rate, such as \(learningRate / 5). The last checkpoint is kept."
+                + "try a smaller --learning-rate, such as \(min(learningRate / 5, 0.05)). What was saved before is kept."
         case .invalid(let reason):
             return reason
         }
