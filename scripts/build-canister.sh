@@ -13,9 +13,14 @@ flags=("${embedded_flags[@]}" -target "$target" -I "$objects" -Xcc -msimd128 -Xc
 mkdir -p "$objects"
 
 # Modules are compiled to .swiftmodule only: their code is emitted, specialised, where it is used.
+# One that is newer than its sources and than every module before it stays.
 compile_modules() {
-    local module
+    local module before=()
     for module in "$@"; do
+        before+=("Sources/$module")
+        if is_fresh "$objects/$module.swiftmodule" "${before[@]}" Sources/CSIMD scripts/embedded-modules.sh; then
+            continue
+        fi
         mapfile -t files < <(swift_files "$module")
         swiftc "${flags[@]}" "${files[@]}" -module-name "$module" \
             -emit-module -emit-module-path "$objects/$module.swiftmodule"

@@ -17,12 +17,14 @@ modules=("${embedded_modules[@]}")
 for module in "${parity_modules[@]}"; do
     case " ${modules[*]} " in *" $module "*) ;; *) modules+=("$module") ;; esac
 done
+if is_fresh "$objects/checked" "${modules[@]/#/Sources/}" Sources/CSIMD scripts; then
+    echo "Embedded $target: unchanged since the last check"
+    exit 0
+fi
 for module in "${modules[@]}"; do
     mapfile -t files < <(swift_files "$module")
     swiftc "${embedded_flags[@]}" -target "$target" -I "$objects" "${files[@]}" -module-name "$module" \
-        -emit-module -emit-module-path "$objects/$module.swiftmodule"
-    swiftc "${embedded_flags[@]}" -target "$target" -I "$objects" "${files[@]}" -module-name "$module" \
-        -c -o "$objects/$module.o"
+        -emit-module -emit-module-path "$objects/$module.swiftmodule" -c -o "$objects/$module.o"
     echo "Embedded $target: $module"
 done
 
@@ -32,3 +34,4 @@ if grep -nE '^ *(@preconcurrency )?import (Foundation|Glibc|Dispatch|Synchroniza
     echo "check-embedded.sh: host modules must not be imported by embedded-safe ones" >&2
     exit 1
 fi
+touch "$objects/checked"

@@ -11,11 +11,12 @@ public struct DeaiTrain: AsyncParsableCommand {
             CommandGroup(
                 name: "Train",
                 subcommands: [
-                    FitCommand.self, ExportCommand.self, EvaluateCommand.self, InspectCommand.self,
-                    DatasetsCommand.self,
+                    DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
+                    InspectCommand.self,
                 ]),
-            CommandGroup(name: "Deploy", subcommands: []),
-            CommandGroup(name: "Measure", subcommands: []),
+            CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
+            CommandGroup(
+                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self]),
         ])
 
     public init() {}

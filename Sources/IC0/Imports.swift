@@ -2,41 +2,41 @@
 // The seam to the platform: one declaration per imported function, in the order of SystemAPI.
 // Sizes and addresses are 32-bit because the canister's memory is.
 
-@_extern(wasm, module: "ic0", name: "msg_arg_data_size")
+@_extern(wasm, module: "ic0", name: "msg_arg_data_size") @_extern(c)
 func msg_arg_data_size() -> Int32
-@_extern(wasm, module: "ic0", name: "msg_arg_data_copy")
+@_extern(wasm, module: "ic0", name: "msg_arg_data_copy") @_extern(c)
 func msg_arg_data_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
-@_extern(wasm, module: "ic0", name: "msg_caller_size")
+@_extern(wasm, module: "ic0", name: "msg_caller_size") @_extern(c)
 func msg_caller_size() -> Int32
-@_extern(wasm, module: "ic0", name: "msg_caller_copy")
+@_extern(wasm, module: "ic0", name: "msg_caller_copy") @_extern(c)
 func msg_caller_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
-@_extern(wasm, module: "ic0", name: "is_controller")
+@_extern(wasm, module: "ic0", name: "is_controller") @_extern(c)
 func is_controller(_ source: UnsafeRawPointer?, _ size: Int32) -> Int32
-@_extern(wasm, module: "ic0", name: "msg_reply_data_append")
+@_extern(wasm, module: "ic0", name: "msg_reply_data_append") @_extern(c)
 func msg_reply_data_append(_ source: UnsafeRawPointer?, _ size: Int32)
-@_extern(wasm, module: "ic0", name: "msg_reply")
+@_extern(wasm, module: "ic0", name: "msg_reply") @_extern(c)
 func msg_reply()
-@_extern(wasm, module: "ic0", name: "msg_reject")
+@_extern(wasm, module: "ic0", name: "msg_reject") @_extern(c)
 func msg_reject(_ source: UnsafeRawPointer?, _ size: Int32)
-@_extern(wasm, module: "ic0", name: "msg_method_name_size")
+@_extern(wasm, module: "ic0", name: "msg_method_name_size") @_extern(c)
 func msg_method_name_size() -> Int32
-@_extern(wasm, module: "ic0", name: "msg_method_name_copy")
+@_extern(wasm, module: "ic0", name: "msg_method_name_copy") @_extern(c)
 func msg_method_name_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
-@_extern(wasm, module: "ic0", name: "accept_message")
+@_extern(wasm, module: "ic0", name: "accept_message") @_extern(c)
 func accept_message()
-@_extern(wasm, module: "ic0", name: "time")
+@_extern(wasm, module: "ic0", name: "time") @_extern(c)
 func ic0_time() -> Int64
-@_extern(wasm, module: "ic0", name: "performance_counter")
+@_extern(wasm, module: "ic0", name: "performance_counter") @_extern(c)
 func performance_counter(_ type: Int32) -> Int64
-@_extern(wasm, module: "ic0", name: "stable64_size")
+@_extern(wasm, module: "ic0", name: "stable64_size") @_extern(c)
 func stable64_size() -> Int64
-@_extern(wasm, module: "ic0", name: "stable64_grow")
+@_extern(wasm, module: "ic0", name: "stable64_grow") @_extern(c)
 func stable64_grow(_ pages: Int64) -> Int64
-@_extern(wasm, module: "ic0", name: "stable64_read")
+@_extern(wasm, module: "ic0", name: "stable64_read") @_extern(c)
 func stable64_read(_ destination: Int64, _ offset: Int64, _ size: Int64)
-@_extern(wasm, module: "ic0", name: "stable64_write")
+@_extern(wasm, module: "ic0", name: "stable64_write") @_extern(c)
 func stable64_write(_ offset: Int64, _ source: Int64, _ size: Int64)
-@_extern(wasm, module: "ic0", name: "trap")
+@_extern(wasm, module: "ic0", name: "trap") @_extern(c)
 func ic0_trap(_ source: UnsafeRawPointer?, _ size: Int32)
 
 /// The system API of the replica (or emulator) that runs this module.

@@ -138,7 +138,7 @@ private struct LayerRules {
         guard c.output != .logits else { throw error(.logitsPlacement) }
         return LayerPlan(
             input: input, output: output,
-            multiplyAccumulates: UInt64(output.height) * UInt64(output.width) * UInt64(c.weights.count),
+            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width) &* UInt64(c.weights.count),
             parameters: c.weights.count + c.bias.count, outputBound: outputBound)
     }
 
@@ -184,7 +184,8 @@ private struct LayerRules {
             guard multiplier.isFinite, multiplier > 0 else {
                 throw error(.multiplierValue, found: channel)
             }
-            let sum = magnitudes[channel] * UInt64(bound) + UInt64(bias[channel].magnitude)
+            // At most 2^30 * 127 * 255 + 2^31; checked 64-bit products would need a 128-bit one on wasm.
+            let sum = magnitudes[channel] &* UInt64(bound) &+ UInt64(bias[channel].magnitude)
             guard sum < 1 << 31 else { throw error(.accumulatorRange, found: channel) }
             // Rounding is monotone, so the largest sum has the largest product.
             let product = Float(sum) * multiplier

@@ -49,9 +49,9 @@ import Testing
     /// Pages of dropped versions are used again.
     @Test func storageIsBounded() throws {
         let canister = try TestCanister()
-        for seed in 1...5 as ClosedRange<UInt64> { try canister.activate(TestFile(seed: seed)) }
+        for seed in 1...12 as ClosedRange<UInt64> { try canister.activate(TestFile(seed: seed)) }
         let pages = canister.system.stableSize()
-        for seed in 6...30 as ClosedRange<UInt64> { try canister.activate(TestFile(seed: seed)) }
+        for seed in 13...60 as ClosedRange<UInt64> { try canister.activate(TestFile(seed: seed)) }
         #expect(canister.system.stableSize() == pages)
     }
 

@@ -1,1 +1,0 @@
-// An application subnet on a laptop.

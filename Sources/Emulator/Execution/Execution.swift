@@ -1,0 +1,342 @@
+import CWasmtime
+import Foundation
+import IC0
+
+/// One instance of a module and the one message (or install step) that runs on it; touched by one thread.
+final class Execution {
+    let module: CompiledModule
+    let heap: PrivateMapping?
+    let stable: StableMemory
+    let canister: CanisterEnvironment
+    var message: MessageEnvironment
+
+    // What the message has done so far.
+    var failure: ExecutionFailure?
+    var replyData: [UInt8] = []
+    var response: ExecutionOutcome.Response?
+    var pendingCall: OutgoingCall?
+    var calls: [OutgoingCall] = []
+    var accepted: UInt128 = 0
+    var burned: UInt128 = 0
+    var balance: UInt128
+    var certifiedData: [UInt8]?
+    var timer: UInt64?
+    var acceptedMessage = false
+    var log: CanisterLog
+
+    // Instructions.
+    private var usedBefore: UInt64 = 0
+    private var sliceStart: Int64 = 0
+    private(set) var slices = 1
+
+    private var store: OpaquePointer?
+    private(set) var context: OpaquePointer?
+    private var instance = wasmtime_instance_t()
+    private var counter = wasmtime_global_t()
+
+    var isWide: Bool { module.prepared.instrumented.isWide }
+
+    init(
+        module: CompiledModule, heap: PrivateMapping?, stable: StableMemory, canister: CanisterEnvironment,
+        message: MessageEnvironment
+    ) {
+        self.module = module
+        self.heap = heap
+        self.stable = stable
+        self.canister = canister
+        self.message = message
+        balance = canister.balance
+        log = canister.log
+    }
+
+    deinit { if let store { wasmtime_store_delete(store) } }
+
+    // MARK: Running
+
+    /// Makes the instance and gives the persisted globals their values (nil for a fresh module).
+    func instantiate(globals: [GlobalValue]?) throws(ExecutionFailure) {
+        store = wasmtime_store_new(module.engine.handle, Unmanaged.passUnretained(self).toOpaque(), nil)
+        context = wasmtime_store_context(store)
+        var trap: OpaquePointer?
+        let error = HostMemory.providing(heap) {
+            wasmtime_instance_pre_instantiate(module.instancePre, context, &instance, &trap)
+        }
+        if let error { throw .engine(WasmtimeLibrary.consume(error)) }
+        if let trap { throw Self.reason(trap) }
+        guard let counter = export(Instrumentation.counterName, CWASMTIME_EXTERN_GLOBAL) else {
+            throw .engine("no instruction counter")
+        }
+        self.counter = counter.of.global
+        let slice = min(message.sliceLimit, message.instructionLimit)
+        sliceStart = Int64(clamping: slice)
+        counterValue = sliceStart
+        if let globals {
+            for (value, global) in zip(globals, module.prepared.instrumented.mutableGlobals) {
+                try setGlobal(global.index, value)
+            }
+        }
+    }
+
+    /// Runs an entry point; a failure is also kept, and nothing may run after it.
+    func run(_ entry: EntryPoint) throws(ExecutionFailure) {
+        var function: wasmtime_func_t
+        var arguments = [wasmtime_val_raw_t()]
+        var count = 0
+        switch entry {
+        case .export(let name):
+            guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
+                throw .contractViolation("no exported function \(name)")
+            }
+            function = found.of.func
+        case .callback(let index, let environment):
+            function = try tableFunction(index)
+            if isWide {
+                arguments[0].i64 = Int64(bitPattern: environment)
+            } else {
+                arguments[0].i32 = Int32(truncatingIfNeeded: environment)
+            }
+            count = 1
+        }
+        var trap: OpaquePointer?
+        let error = wasmtime_func_call_unchecked(context, &function, &arguments, count, &trap)
+        if error == nil, trap == nil { return }
+        if let error {
+            let text = WasmtimeLibrary.consume(error)
+            if failure == nil { failure = .engine(text) }
+        }
+        if let trap {
+            let reason = Self.reason(trap)
+            if failure == nil { failure = reason }
+        }
+        throw failure!
+    }
+
+    /// Ends the message: charges changed pages and collects what it did.
+    func finish(failure: ExecutionFailure?) -> ExecutionOutcome {
+        var outcome = ExecutionOutcome(failure: failure, log: log)
+        outcome.slices = slices
+        if failure == nil {
+            if let heap, message.chargesDirtyPages || message.replicated {
+                outcome.heap = heap.delta()
+            }
+            outcome.stable = stable.delta()
+            outcome.globals = module.prepared.instrumented.mutableGlobals.map(globalValue)
+            outcome.response = response
+            outcome.calls = calls
+            outcome.accepted = accepted
+            outcome.burned = burned
+            outcome.balance = balance
+            // A call that was begun and never performed gives its cycles back.
+            if let pendingCall { outcome.balance += pendingCall.cycles }
+            outcome.certifiedData = certifiedData
+            outcome.timer = timer
+            outcome.acceptedMessage = acceptedMessage
+        }
+        var used = context == nil ? 0 : instructionsUsed
+        if failure == nil, message.chargesDirtyPages {
+            used += UInt64(outcome.heap.pages) * (isWide ? 4000 : 1000)
+        }
+        outcome.instructions = min(used, message.instructionLimit)
+        return outcome
+    }
+
+    // MARK: Instructions
+
+    private var counterValue: Int64 {
+        get {
+            var value = wasmtime_val_t()
+            wasmtime_global_get(context, &counter, &value)
+            return value.of.i64
+        }
+        set {
+            var value = wasmtime_val_t()
+            value.kind = UInt8(CWASMTIME_I64)
+            value.of.i64 = newValue
+            _ = wasmtime_global_set(context, &counter, &value)
+        }
+    }
+
+    /// Instructions of this message so far.
+    var instructionsUsed: UInt64 { usedBefore + UInt64(max(0, sliceStart &- counterValue)) }
+
+    /// Takes instructions for a system call.
+    func charge(_ instructions: UInt64) throws(ExecutionFailure) {
+        let (left, overflow) = counterValue.subtractingReportingOverflow(Int64(clamping: instructions))
+        counterValue = overflow ? Int64.min : left
+        if overflow || left < 0 { try outOfInstructions() }
+    }
+
+    /// The counter is negative: a new slice, or the end.
+    func outOfInstructions() throws(ExecutionFailure) {
+        let value = counterValue
+        let (executed, overflow) = sliceStart.subtractingReportingOverflow(value)
+        let limit = message.instructionLimit
+        guard !overflow, usedBefore + UInt64(executed) < limit else { throw .instructionLimit }
+        if message.sliceLimit < limit, UInt64(executed) > 2 * message.sliceLimit {
+            throw .sliceOverrun(instructions: UInt64(executed), limit: message.sliceLimit)
+        }
+        usedBefore += UInt64(executed)
+        slices += 1
+        sliceStart = Int64(clamping: min(message.sliceLimit, limit - usedBefore))
+        counterValue = sliceStart
+    }
+
+    // MARK: Exports, globals, table
+
+    private func export(_ name: String, _ kind: Int) -> wasmtime_extern_t? {
+        var item = wasmtime_extern_t()
+        guard wasmtime_instance_export_get(context, &instance, name, name.utf8.count, &item),
+            Int(item.kind) == kind
+        else { return nil }
+        return item
+    }
+
+    private func setGlobal(_ index: Int, _ value: GlobalValue) throws(ExecutionFailure) {
+        guard var item = export(Instrumentation.globalName(index), CWASMTIME_EXTERN_GLOBAL) else {
+            throw .engine("global \(index) is missing")
+        }
+        var raw = wasmtime_val_t()
+        switch value.type {
+        case 0x7f:
+            raw.kind = UInt8(CWASMTIME_I32)
+            raw.of.i32 = Int32(truncatingIfNeeded: value.low)
+        case 0x7e:
+            raw.kind = UInt8(CWASMTIME_I64)
+            raw.of.i64 = Int64(bitPattern: value.low)
+        case 0x7d:
+            raw.kind = UInt8(CWASMTIME_F32)
+            raw.of.f32_bits = UInt32(truncatingIfNeeded: value.low)
+        case 0x7c:
+            raw.kind = UInt8(CWASMTIME_F64)
+            raw.of.f64_bits = value.low
+        default:
+            raw.kind = UInt8(CWASMTIME_V128)
+            withUnsafeMutableBytes(of: &raw.of.v128) {
+                $0.storeBytes(of: value.low.littleEndian, toByteOffset: 0, as: UInt64.self)
+                $0.storeBytes(of: value.high.littleEndian, toByteOffset: 8, as: UInt64.self)
+            }
+        }
+        if let error = wasmtime_global_set(context, &item.of.global, &raw) {
+            throw .engine(WasmtimeLibrary.consume(error))
+        }
+    }
+
+    private func globalValue(_ global: (index: Int, type: UInt8)) -> GlobalValue {
+        guard var item = export(Instrumentation.globalName(global.index), CWASMTIME_EXTERN_GLOBAL) else {
+            return GlobalValue(type: global.type, low: 0)
+        }
+        var raw = wasmtime_val_t()
+        wasmtime_global_get(context, &item.of.global, &raw)
+        switch global.type {
+        case 0x7f: return GlobalValue(type: global.type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
+        case 0x7e: return GlobalValue(type: global.type, low: UInt64(bitPattern: raw.of.i64))
+        case 0x7d: return GlobalValue(type: global.type, low: UInt64(raw.of.f32_bits))
+        case 0x7c: return GlobalValue(type: global.type, low: raw.of.f64_bits)
+        default:
+            return withUnsafeBytes(of: &raw.of.v128) {
+                GlobalValue(
+                    type: global.type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+                    high: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+            }
+        }
+    }
+
+    /// A function of table 0 that takes one environment and returns nothing.
+    private func tableFunction(_ index: UInt64) throws(ExecutionFailure) -> wasmtime_func_t {
+        guard var table = export(Instrumentation.tableName, CWASMTIME_EXTERN_TABLE) else {
+            throw .contractViolation("function index \(index) out of bounds: the module has no table")
+        }
+        var value = wasmtime_val_t()
+        guard wasmtime_table_get(context, &table.of.table, index, &value), value.of.funcref.store_id != 0 else {
+            throw .contractViolation("function index \(index) is null or out of bounds of the table")
+        }
+        var function = value.of.funcref
+        let type = wasmtime_func_type(context, &function)
+        defer { wasm_functype_delete(type) }
+        let parameters = wasm_functype_params(type)!.pointee
+        let expected: UInt8 = isWide ? 1 : 0
+        guard wasm_functype_results(type)!.pointee.size == 0, parameters.size == 1,
+            wasm_valtype_kind(parameters.data[0]) == expected
+        else {
+            throw .contractViolation("unexpected signature of the callback with table index \(index)")
+        }
+        return function
+    }
+
+    // MARK: Traps
+
+    private static func reason(_ trap: OpaquePointer) -> ExecutionFailure {
+        defer { wasm_trap_delete(trap) }
+        var code: UInt8 = 0
+        guard wasmtime_trap_code(trap, &code) else {
+            var bytes = wasm_byte_vec_t(size: 0, data: nil)
+            wasm_trap_message(trap, &bytes)
+            defer { wasm_byte_vec_delete(&bytes) }
+            return .engine(String(decoding: UnsafeRawBufferPointer(start: bytes.data, count: bytes.size), as: UTF8.self))
+        }
+        switch code {
+        case 0: return .trapped("stack overflow")
+        case 1, 2: return .trapped("heap out of bounds")
+        case 3: return .trapped("table out of bounds")
+        case 4: return .trapped("uninitialized table element")
+        case 5: return .trapped("function signature mismatch")
+        case 6: return .trapped("integer overflow")
+        case 7: return .trapped("integer divide by 0")
+        case 8: return .trapped("bad conversion to integer")
+        case 9: return .trapped("unreachable")
+        default: return .trapped("trap code \(code)")
+        }
+    }
+
+    // MARK: Entry from Wasm
+
+    private static func of(_ caller: OpaquePointer?) -> Execution {
+        let data = wasmtime_context_get_data(wasmtime_caller_context(caller))!
+        return Unmanaged<Execution>.fromOpaque(data).takeUnretainedValue()
+    }
+
+    private func stop(_ failure: ExecutionFailure) -> OpaquePointer? {
+        if self.failure == nil { self.failure = failure }
+        return wasmtime_trap_new("stopped by the host", 19)
+    }
+
+    /// Entry of the functions of module `__`; the tag is the function's number + 1.
+    static let hostCallback: wasmtime_func_unchecked_callback_t = { tag, caller, values, _ in
+        let execution = Execution.of(caller)
+        do throws(ExecutionFailure) {
+            if Int(bitPattern: tag) == Int(Instrumentation.HostFunction.outOfInstructions.rawValue) + 1 {
+                try execution.outOfInstructions()
+            } else {
+                try execution.memoryGrown(values!)
+            }
+            return nil
+        } catch {
+            return execution.stop(error)
+        }
+    }
+
+    /// Entry of the functions of module `ic0`; the tag is the `SystemCall` + 1.
+    static let systemCallback: wasmtime_func_unchecked_callback_t = { tag, caller, values, _ in
+        let execution = Execution.of(caller)
+        do throws(ExecutionFailure) {
+            guard let call = SystemCall(rawValue: UInt8(truncatingIfNeeded: Int(bitPattern: tag) - 1)) else {
+                throw .engine("unknown system call")
+            }
+            try execution.perform(call, SystemArguments(values: values!, wide: execution.isWide))
+            return nil
+        } catch {
+            return execution.stop(error)
+        }
+    }
+
+    /// After memory.grow: (native result, pages) → result.
+    private func memoryGrown(_ values: UnsafeMutablePointer<wasmtime_val_raw_t>) throws(ExecutionFailure) {
+        let failed = isWide ? values[0].i64 == -1 : values[0].i32 == -1
+        guard !failed, let heap else { return }
+        let limit = canister.wasmMemoryLimit
+        // The limit binds updates only, as in the replica; 0 is none.
+        if limit > 0, UInt64(heap.bytes) > limit, !message.context.isDisjoint(with: [.update, .task, .initialization]) {
+            throw .wasmMemoryLimit(bytes: UInt64(heap.bytes), limit: limit)
+        }
+    }
+}

@@ -1,0 +1,297 @@
+import Foundation
+import InternetComputer
+import Logging
+
+/// One application subnet as pure state: canisters, messages, time; no sockets.
+///
+/// Everything acknowledged is in the state directory first. Queries run in parallel with updates.
+public final class Subnet: @unchecked Sendable {
+    public let configuration: SubnetConfiguration
+    let engine: Engine
+    let store: StateStore?
+    let updates: WorkerPool
+    let queries: WorkerPool
+    let logger = Logger(label: "deai.emulator")
+
+    /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
+    let lock = NSLock()
+    /// One commit at a time: database, then images, then the state in memory.
+    let commitLock = NSLock()
+    var table: [Principal: Canister] = [:]
+    /// The queue of calls that create canisters or concern none.
+    let management: Canister
+    var requests: [[UInt8]: RequestRecord] = [:]
+    var waiters: [[UInt8]: [Waiter]] = [:]
+    var chunks: [Principal: [[UInt8]: [UInt8]]] = [:]
+    var modules: [[UInt8]: [UInt8]] = [:]
+    var nextSequence: UInt64 = 1
+    var nextCanister: UInt64
+    var lastTime: UInt64 = 0
+    var commits: UInt64 = 0
+    var unfinished = 0
+    var idleWaiters: [CheckedContinuation<Void, Never>] = []
+    var closed = false
+    private var ticker: Task<Void, Never>?
+
+    /// Opens (or makes) the state directory; `nil` keeps the state in memory only.
+    public init(configuration: SubnetConfiguration, stateDirectory: URL?) throws {
+        self.configuration = configuration
+        store = try stateDirectory.map { try StateStore(directory: $0) }
+        engine = try Engine(cacheDirectory: store?.compiled)
+        updates = WorkerPool(name: "update", threads: configuration.workerThreads)
+        queries = WorkerPool(name: "query", threads: configuration.workerThreads)
+        nextCanister = configuration.firstCanister
+        management = Canister(
+            state: CanisterState(id: .managementCanister, settings: CanisterSettings(controllers: [])),
+            memory: CanisterMemory(heap: try MemoryImage(path: nil), stable: try MemoryImage(path: nil)))
+        try restore()
+        if configuration.automaticTicks { startTicking() }
+    }
+
+    private func startTicking() {
+        ticker = Task.detached { [weak self] in
+            while !Task.isCancelled {
+                try? await Task.sleep(nanoseconds: 500_000_000)
+                guard let self else { return }
+                self.enqueueTasks()
+            }
+        }
+    }
+
+    /// Finishes running messages, writes a checkpoint and releases the state directory.
+    public func shutdown() async {
+        ticker?.cancel()
+        lock.withLock { closed = true }
+        updates.stop()
+        queries.stop()
+        commitLock.withLock {
+            try? store?.checkpoint { for canister in lock.withLock({ Array(table.values) }) { canister.memory.synchronize() } }
+            store?.close()
+        }
+    }
+
+    // MARK: Start-up
+
+    private func restore() throws {
+        guard let store else { return }
+        let contents = try store.load()
+        nextCanister = contents.nextCanister ?? nextCanister
+        var paths: Set<String> = []
+        for state in contents.canisters {
+            let heapPath = store.imagePath(state.id, stable: false, generation: state.heapGeneration)
+            let stablePath = store.imagePath(state.id, stable: true, generation: state.stableGeneration)
+            paths.formUnion([heapPath, stablePath])
+            let heap = try MemoryImage(path: heapPath)
+            let stable = try MemoryImage(path: stablePath)
+            try heap.resize(Int(state.heapBytes))
+            try stable.resize(Int(state.stableBytes))
+            table[state.id] = Canister(
+                state: state, memory: CanisterMemory(heap: heap, stable: stable, globals: state.globals))
+        }
+        try store.replay { redo in
+            guard let canister = table[try Principal(bytes: redo.canister)] else { return }
+            let state = canister.state
+            guard redo.generation == (redo.isStable ? state.stableGeneration : state.heapGeneration) else { return }
+            let image = redo.isStable ? canister.memory.stableImage : canister.memory.heapImage
+            try image.commit(redo.delta, author: nil)
+        }
+        store.removeImages(except: paths)
+        try store.dropUnusedModules(keeping: table.values.compactMap(\.state.moduleHash))
+        for (id, record) in contents.requests { requests[id] = record }
+        for entry in contents.messages {
+            nextSequence = max(nextSequence, entry.sequence + 1)
+            (table[entry.canister] ?? management).push(entry.sequence, entry.message)
+        }
+        for canister in table.values {
+            guard let hash = canister.state.moduleHash else { continue }
+            guard let bytes = try store.module(hash) else { throw StateFormatError(offset: 0) }
+            let prepared = try PreparedModule.prepare(bytes, limits: configuration.limits, engine: nil)
+            canister.memory.attach(try engine.compile(prepared))
+        }
+        for canister in table.values where canister.pending > 0 { schedule(canister) }
+        if management.pending > 0 { schedule(management) }
+    }
+
+    // MARK: Time
+
+    /// A time later than any given before. Call with the lock held.
+    func newTime() -> UInt64 {
+        lastTime = max(lastTime + 1, configuration.clock())
+        return lastTime
+    }
+
+    // MARK: Queues
+
+    /// Appends a message. Call with the lock held; returns its sequence number.
+    func enqueue(_ message: QueuedMessage, to canister: Canister) -> UInt64 {
+        let sequence = nextSequence
+        nextSequence += 1
+        canister.push(sequence, message)
+        return sequence
+    }
+
+    /// Starts a worker on a canister with messages. Call with the lock held, or before the subnet is shared.
+    func schedule(_ canister: Canister) {
+        guard !canister.busy, canister.pending > 0, !closed else { return }
+        canister.busy = true
+        unfinished += 1
+        updates.async { [self] in work(on: canister) }
+    }
+
+    private func work(on canister: Canister) {
+        for _ in 0..<64 {
+            let next = lock.withLock { () -> (sequence: UInt64, message: QueuedMessage, state: CanisterState, time: UInt64)? in
+                guard !closed, let next = canister.pop() else { return nil }
+                return (next.sequence, next.message, canister.state, newTime())
+            }
+            guard let next else { break }
+            let step = Step(
+                state: next.state, sequence: next.sequence, time: next.time, persists: canister !== management)
+            commit(process(next.message, canister, step), canister)
+        }
+        let idle = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
+            canister.busy = false
+            unfinished -= 1
+            schedule(canister)
+            guard unfinished == 0 || closed else { return [] }
+            defer { idleWaiters = [] }
+            return idleWaiters
+        }
+        for waiter in idle { waiter.resume() }
+    }
+
+    /// Returns when no message is queued or running.
+    public func settle() async {
+        await withCheckedContinuation { continuation in
+            let ready = lock.withLock {
+                if unfinished == 0 || closed { return true }
+                idleWaiters.append(continuation)
+                return false
+            }
+            if ready { continuation.resume() }
+        }
+    }
+
+    // MARK: Commit
+
+    /// Makes a step durable, then visible, then tells who waits for it.
+    private func commit(_ finished: Step, _ canister: Canister) {
+        var step = finished
+        commitLock.lock()
+        var targets: [(Canister, QueuedMessage, UInt64)] = []
+        lock.withLock {
+            for entry in step.sends {
+                let target = table[entry.to] ?? step.created.first { $0.state.id == entry.to } ?? (entry.to == canister.state.id ? canister : management)
+                targets.append((target, entry.message, nextSequence))
+                step.store.addedMessages.append((nextSequence, entry.to, entry.message))
+                nextSequence += 1
+            }
+            for answer in step.answers {
+                guard var record = requests[answer.requestID] else { continue }
+                record.status = answer.status
+                record.finished = step.time
+                step.store.requests.append((answer.requestID, record))
+            }
+        }
+        step.store.removedMessages.append(step.sequence)
+        if step.persists, !step.deleted { step.store.canisters.append(step.state) }
+        if step.deleted { step.store.deletedCanisters.append(step.state.id) }
+        step.store.canisters += step.created.map(\.state)
+        if let change = step.change {
+            let id = step.state.id.bytes
+            if !change.heap.runs.isEmpty {
+                step.store.redo.append(
+                    .init(canister: id, isStable: false, generation: step.state.heapGeneration, delta: change.heap))
+            }
+            if let stable = change.stable {
+                step.store.redo.append(
+                    .init(canister: id, isStable: true, generation: step.state.stableGeneration, delta: stable))
+            }
+        }
+        do {
+            try store?.apply(step.store)
+            if let installation = step.installation {
+                canister.memory.replace(
+                    module: installation.module, heap: installation.heap, stable: installation.stable,
+                    globals: step.state.globals)
+            }
+            if let change = step.change {
+                try canister.memory.commit(
+                    heap: change.heap, stable: change.stable, globals: step.state.globals, author: change.view.heap)
+            }
+        } catch {
+            // The disk is full or the database is gone: nothing further may be acknowledged.
+            logger.critical("The state cannot be written; the emulator stops accepting messages: \(error)")
+            lock.withLock { closed = true }
+            commitLock.unlock()
+            return
+        }
+        step.change = nil
+        var wake: [(Waiter, RequestStatus)] = []
+        lock.withLock {
+            if step.persists { canister.state = step.state }
+            for created in step.created { table[created.state.id] = created }
+            if step.deleted { table[step.state.id] = nil }
+            for request in step.store.requests {
+                requests[request.id] = request.record
+                for waiter in waiters.removeValue(forKey: request.id) ?? [] { wake.append((waiter, request.record.status)) }
+            }
+            if store == nil {
+                for module in step.store.modules { modules[module.hash] = module.bytes }
+                for id in step.store.clearedChunks { chunks[id] = nil }
+                for chunk in step.store.chunks { chunks[chunk.canister, default: [:]][chunk.hash] = chunk.bytes }
+            }
+            for (target, message, sequence) in targets {
+                target.push(sequence, message)
+                schedule(target)
+            }
+            commits += 1
+        }
+        if let store, store.needsCheckpoint {
+            try? store.checkpoint { for other in lock.withLock({ Array(table.values) }) { other.memory.synchronize() } }
+        }
+        commitLock.unlock()
+        for (waiter, status) in wake { waiter.resume(status) }
+    }
+
+    // MARK: Reading
+
+    /// True when this canister lives here.
+    public func hasCanister(_ canister: Principal) -> Bool { lock.withLock { table[canister] != nil } }
+
+    /// Ids of all canisters, ascending.
+    public var canisters: [Principal] { lock.withLock { table.keys.sorted() } }
+
+    /// First and last canister id of the subnet's range.
+    public var canisterRange: (first: Principal, last: Principal) {
+        (.canister(configuration.firstCanister), .canister(configuration.firstCanister + configuration.canisterRange - 1))
+    }
+
+    /// Time of the latest state, nanoseconds since 1970.
+    public var time: UInt64 { lock.withLock { newTime() } }
+
+    /// Number of committed messages.
+    public var height: UInt64 { lock.withLock { commits } }
+
+    /// Bytes of an installed module or of a chunk.
+    func chunk(_ canister: Principal, _ hash: [UInt8]) -> [UInt8]? {
+        if let store { return (try? store.chunk(canister, hash)) ?? nil }
+        return lock.withLock { chunks[canister]?[hash] }
+    }
+}
+
+/// Somebody who waits for a request; resumed once.
+final class Waiter: @unchecked Sendable {
+    private let lock = NSLock()
+    private var continuation: CheckedContinuation<RequestStatus?, Never>?
+
+    init(_ continuation: CheckedContinuation<RequestStatus?, Never>) { self.continuation = continuation }
+
+    func resume(_ status: RequestStatus?) {
+        let taken = lock.withLock {
+            defer { continuation = nil }
+            return continuation
+        }
+        taken?.resume(returning: status)
+    }
+}

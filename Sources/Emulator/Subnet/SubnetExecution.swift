@@ -1,0 +1,337 @@
+import IC0
+import InternetComputer
+
+/// Processing of one message of one canister: from the queue to a step that can be committed.
+extension Subnet {
+    func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) -> Step {
+        var step = initial
+        if step.persists { chargeIdle(&step) }
+        switch message {
+        case .request(let request): handle(request, canister, &step)
+        case .response(let callback, let response): handle(response, callback, canister, &step)
+        case .management(let request): manage(request, canister, &step)
+        case .heartbeat: runTask("canister_heartbeat", canister, &step)
+        case .timer:
+            if step.state.timer != 0, step.state.timer <= step.time {
+                step.state.timer = 0
+                runTask("canister_global_timer", canister, &step)
+            }
+        }
+        finishStopping(&step)
+        return step
+    }
+
+    // MARK: Requests
+
+    private func handle(_ request: CallRequest, _ canister: Canister, _ step: inout Step) {
+        let id = step.state.id
+        let prices = configuration.prices
+        var refusal = Self.unavailable(step.state)
+        if case .canister = request.origin, request.cycles < step.state.settings.minimumIncomingCycles {
+            refusal = refusal ?? Rejection(
+                .insufficientCyclesInCall,
+                "Canister \(id.text) needs at least \(step.state.settings.minimumIncomingCycles) cycles with a call")
+        }
+        if let refusal {
+            step.respond(to: request.origin, .failure(refusal), refund: request.cycles)
+            return
+        }
+        guard let module = canister.memory.currentModule else {
+            step.respond(to: request.origin, .failure(Self.noModule(id)), refund: request.cycles)
+            return
+        }
+        guard let kind = module.prepared.methods[request.method], kind != .compositeQuery else {
+            let rejection =
+                module.prepared.methods[request.method] == nil
+                ? ExecutionFailure.methodNotFound(kind: "update", name: request.method).rejection(canister: id)
+                : Rejection(
+                    .compositeQueryCalledInReplicatedMode,
+                    "Composite query '\(request.method)' cannot be called in replicated mode.")
+            step.respond(to: request.origin, .failure(rejection), refund: request.cycles)
+            return
+        }
+        step.state.consume(request.ingressCost, for: "ingress")
+        let wide = module.prepared.instrumented.isWide
+        let prepaid = prices.execution(instructions: configuration.limits.updateInstructions, wide: wide)
+        guard step.state.liquidBalance(prices) >= prepaid else {
+            step.respond(to: request.origin, .failure(Self.outOfCycles(id, needs: prepaid)), refund: request.cycles)
+            return
+        }
+        var context = CallContext(
+            id: step.state.newID(), origin: request.origin, caller: request.sender, available: request.cycles,
+            deadline: request.deadline)
+        let isQuery = kind == .query
+        var environment = updateEnvironment(isQuery ? .replicatedQuery : .update)
+        environment.caller = request.sender.bytes
+        environment.argument = request.argument
+        environment.available = request.cycles
+        environment.deadline = request.deadline
+        environment.mayRespond = true
+        let name = (isQuery ? "canister_query " : "canister_update ") + request.method
+        let run = execute(
+            step.state, canister.memory, environment, [.export(name)], time: step.time,
+            balance: step.state.balance - prepaid)
+        let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)
+        settle(run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: !isQuery)
+        context.available -= run.outcome.failure == nil ? min(run.outcome.accepted, context.available) : 0
+        close(&context, run.outcome, &step)
+    }
+
+    func updateEnvironment(_ context: SystemContexts) -> MessageEnvironment {
+        MessageEnvironment(
+            context: context, instructionLimit: configuration.limits.updateInstructions,
+            sliceLimit: configuration.limits.sliceInstructions, stablePageLimit: configuration.limits.stableMessagePages)
+    }
+
+    /// Takes over what a finished message did, and charges it.
+    private func settle(_ run: Run, _ step: inout Step, balance: UInt128, cost: UInt128, keepsMemory: Bool) {
+        let outcome = run.outcome
+        step.state.log = outcome.log
+        if let text = outcome.failure?.logText { appendLog(text, &step) }
+        if outcome.failure == nil {
+            step.state.balance = balance
+            if keepsMemory { adopt(run, &step) }
+        }
+        step.state.consume(cost, for: "instructions")
+    }
+
+    func appendLog(_ text: String, _ step: inout Step) {
+        step.state.log.append(Array(text.utf8), time: step.time)
+        configuration.onDebugPrint?(step.state.id, text)
+    }
+
+    /// Memory, globals, certified data, timer and version of a successful message.
+    func adopt(_ run: Run, _ step: inout Step) {
+        let outcome = run.outcome
+        guard let view = run.view else { return }
+        step.state.globals = outcome.globals
+        step.state.heapBytes = max(step.state.heapBytes, UInt64(outcome.heap.size))
+        if let stable = outcome.stable { step.state.stableBytes = UInt64(stable.size) }
+        step.change = Step.MemoryChange(heap: outcome.heap, stable: outcome.stable, view: view)
+        if let data = outcome.certifiedData { step.state.certifiedData = data }
+        if let timer = outcome.timer { step.state.timer = timer }
+        step.state.version += 1
+    }
+
+    /// After a message of a call context: sends its calls, answers it when it is over, or keeps it open.
+    private func close(_ context: inout CallContext, _ outcome: ExecutionOutcome, _ step: inout Step) {
+        context.instructions += outcome.instructions
+        if outcome.failure == nil {
+            send(outcome.calls, &context, &step)
+            if let response = outcome.response, !context.responded {
+                context.responded = true
+                let result: Result<[UInt8], Rejection> =
+                    switch response {
+                    case .reply(let bytes): .success(bytes)
+                    case .reject(let text):
+                        .failure(
+                            Rejection(reject: .canisterReject, error: .canisterRejectedMessage, message: text))
+                    }
+                step.respond(to: context.origin, result, refund: context.available)
+                context.available = 0
+            }
+        }
+        if context.openCallbacks == 0 {
+            if !context.responded {
+                let rejection =
+                    outcome.failure?.rejection(canister: step.state.id)
+                    ?? Rejection(
+                        .canisterDidNotReply,
+                        "Error from Canister \(step.state.id.text): Canister did not reply to the call")
+                step.respond(to: context.origin, .failure(rejection), refund: context.available)
+            }
+            step.state.contexts[context.id] = nil
+        } else {
+            step.state.contexts[context.id] = context
+        }
+    }
+
+    private func send(_ calls: [OutgoingCall], _ context: inout CallContext, _ step: inout Step) {
+        for call in calls {
+            let callee = (try? Principal(bytes: call.callee)) ?? .managementCanister
+            let deadline = call.timeoutSeconds.map { step.time + UInt64($0) * 1_000_000_000 } ?? 0
+            let callback = step.state.newID()
+            step.state.callbacks[callback] = Callback(
+                context: context.id, callee: callee, onReply: call.onReply, onReject: call.onReject,
+                onCleanup: call.onCleanup, reserved: call.reserved, deadline: deadline)
+            context.openCallbacks += 1
+            let request = CallRequest(
+                origin: .canister(step.state.id, callback: callback), sender: step.state.id,
+                method: String(decoding: call.method, as: UTF8.self), argument: call.argument, cycles: call.cycles,
+                deadline: deadline)
+            deliver(request, to: callee, &step)
+        }
+    }
+
+    /// Routes a call to a canister's queue, to the management canister, or straight back with a rejection.
+    private func deliver(_ request: CallRequest, to callee: Principal, _ step: inout Step) {
+        var target = callee
+        var message = QueuedMessage.request(request)
+        do throws(Rejection) {
+            if callee == .managementCanister || callee == configuration.subnetID {
+                message = .management(request)
+                target = try ManagementMethod.route(request, isIngress: false) ?? .managementCanister
+            }
+            guard target == .managementCanister || target == step.state.id || hasCanister(target) else {
+                throw Self.notFound(target)
+            }
+            step.sends.append((target, message))
+        } catch {
+            step.respond(to: request.origin, .failure(error), refund: request.cycles)
+        }
+    }
+
+    // MARK: Responses
+
+    private func handle(_ response: CallResponse, _ id: UInt64, _ canister: Canister, _ step: inout Step) {
+        step.state.add(response.refund)
+        guard let callback = step.state.callbacks.removeValue(forKey: id),
+            var context = step.state.contexts[callback.context]
+        else { return }
+        context.openCallbacks -= 1
+        let prices = configuration.prices
+        guard let module = canister.memory.currentModule else {
+            step.state.add(callback.reserved)
+            var outcome = ExecutionOutcome(log: step.state.log)
+            outcome.failure = .trapped("the canister was uninstalled")
+            close(&context, outcome, &step)
+            return
+        }
+        var environment: MessageEnvironment
+        let closure: OutgoingCall.Closure
+        let responseBytes: Int
+        switch response.payload {
+        case .reply(let bytes):
+            environment = updateEnvironment(.reply)
+            environment.argument = bytes
+            closure = callback.onReply
+            responseBytes = bytes.count
+        case .reject(let code, let text):
+            environment = updateEnvironment(.reject)
+            environment.rejectCode = code.rawValue
+            environment.rejectMessage = Array(text.utf8)
+            closure = callback.onReject
+            responseBytes = text.utf8.count
+        }
+        environment.caller = context.caller.bytes
+        environment.available = context.available
+        environment.refunded = response.refund
+        environment.deadline = context.deadline
+        environment.mayRespond = !context.responded
+        environment.contextInstructions = context.instructions
+        let wide = module.prepared.instrumented.isWide
+        var run = execute(
+            step.state, canister.memory, environment,
+            [.callback(function: closure.function, environment: closure.environment)], time: step.time,
+            balance: step.state.balance)
+        var instructions = run.outcome.instructions
+        let failure = run.outcome.failure
+        if failure == nil {
+            context.available -= min(run.outcome.accepted, context.available)
+        } else if let cleanup = callback.onCleanup {
+            // The callback's changes are gone; cleanup runs on what was before, with what is left of the instructions.
+            step.state.log = run.outcome.log
+            if let text = failure?.logText { appendLog(text, &step) }
+            var second = environment
+            second.context = .cleanup
+            second.mayRespond = false
+            second.instructionLimit -= min(instructions, second.instructionLimit - 1)
+            run = execute(
+                step.state, canister.memory, second,
+                [.callback(function: cleanup.function, environment: cleanup.environment)], time: step.time,
+                balance: step.state.balance)
+            instructions += run.outcome.instructions
+            run.outcome.calls = []
+            run.outcome.response = nil
+        }
+        let transport = prices.scaled(UInt128(prices.callByte)) * UInt128(responseBytes)
+        settle(
+            run, &step, balance: run.outcome.balance,
+            cost: 0, keepsMemory: true)
+        step.state.add(callback.reserved)
+        step.state.consume(prices.execution(instructions: instructions, wide: wide), for: "instructions")
+        step.state.consume(transport, for: "request_and_response_transmission")
+        var outcome = run.outcome
+        outcome.failure = failure
+        outcome.instructions = instructions
+        close(&context, outcome, &step)
+    }
+
+    // MARK: Tasks
+
+    private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) {
+        guard step.state.status == .running, let module = canister.memory.currentModule,
+            module.prepared.hooks.contains(hook)
+        else { return }
+        let prices = configuration.prices
+        let wide = module.prepared.instrumented.isWide
+        let prepaid = prices.execution(instructions: configuration.limits.updateInstructions, wide: wide)
+        guard step.state.liquidBalance(prices) >= prepaid else { return }
+        var context = CallContext(
+            id: step.state.newID(), origin: .system, caller: .managementCanister, available: 0, responded: true)
+        let run = execute(
+            step.state, canister.memory, updateEnvironment(.task), [.export(hook)], time: step.time,
+            balance: step.state.balance - prepaid)
+        let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)
+        settle(run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: true)
+        close(&context, run.outcome, &step)
+    }
+
+    /// Queues heartbeats and due timers of running canisters.
+    func enqueueTasks() {
+        lock.withLock {
+            let now = newTime()
+            for canister in table.values where !canister.busy && canister.pending == 0 {
+                guard let module = canister.memory.currentModule else { continue }
+                let state = canister.state
+                if state.status == .running, state.timer != 0, state.timer <= now {
+                    _ = enqueue(.timer, to: canister)
+                }
+                if module.prepared.hooks.contains("canister_heartbeat"), state.status == .running
+                    || state.stopCalls.contains(where: { $0.deadline < now })
+                {
+                    _ = enqueue(.heartbeat, to: canister)
+                }
+                schedule(canister)
+            }
+        }
+    }
+
+    /// Runs due timers and heartbeats once, and everything they lead to.
+    public func tick() async {
+        enqueueTasks()
+        await settle()
+    }
+
+    // MARK: Upkeep
+
+    /// Storage and compute since the last charge, about every ten seconds.
+    private func chargeIdle(_ step: inout Step) {
+        let state = step.state
+        guard state.charged != 0, step.time > state.charged + 10_000_000_000 else { return }
+        let nanoseconds = UInt128(step.time - state.charged)
+        let cost = state.idleCost(seconds: 1_000_000, prices: configuration.prices) * nanoseconds / 1_000_000_000_000_000
+        step.state.consume(cost, for: "memory")
+        step.state.charged = step.time
+    }
+
+    /// A stopping canister without open call contexts is stopped, and whoever asked for it hears so.
+    private func finishStopping(_ step: inout Step) {
+        guard step.persists, step.state.status == .stopping else { return }
+        let late = step.state.stopCalls.filter { $0.deadline < step.time }
+        step.state.stopCalls.removeAll { $0.deadline < step.time }
+        for call in late {
+            step.respond(
+                to: call.request.origin,
+                .failure(Rejection(.stopCanisterRequestTimeout, "Stop canister request timed out")),
+                refund: call.request.cycles)
+        }
+        guard step.state.contexts.isEmpty else { return }
+        step.state.status = .stopped
+        step.state.version += 1
+        for call in step.state.stopCalls {
+            step.respond(to: call.request.origin, .success(ManagementMethod.emptyReply), refund: call.request.cycles)
+        }
+        step.state.stopCalls = []
+    }
+}

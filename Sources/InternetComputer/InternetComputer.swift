@@ -1,1 +1,0 @@
-// Principal, CBOR, request ids, identities, certificates and the agent.

@@ -1,0 +1,86 @@
+import Crypto
+
+/// The hash of structured data that does not depend on its encoding
+/// (interface specification, "Representation-independent hashing of structured data").
+public enum RepresentationIndependentHash {
+    /// Hashes a map (or another item) made of naturals, integers, bytes, texts, arrays and maps with text keys.
+    ///
+    /// Anything else has no such hash; the callers build their items themselves, so it is a programming error.
+    public static func hash(_ item: CBOR) -> [UInt8] {
+        switch item {
+        case .bytes(let value): return sha256(value)
+        case .text(let value): return sha256(Array(value.utf8))
+        case .unsigned(let value): return sha256(unsignedLEB128(value))
+        case .negative(let value): return sha256(negativeLEB128(value))
+        case .array(let items): return sha256(items.flatMap(hash))
+        case .map(let entries):
+            let fields = entries.map { hash($0.key) + hash($0.value) }
+            return sha256(fields.sorted { $0.lexicographicallyPrecedes($1) }.flatMap { $0 })
+        case .tagged, .bool, .null, .undefined, .simple, .float:
+            preconditionFailure("this kind of item has no representation-independent hash")
+        }
+    }
+
+    static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
+
+    /// The signed LEB128 form of −1 − n.
+    private static func negativeLEB128(_ n: UInt64) -> [UInt8] {
+        var bytes: [UInt8] = []
+        var rest = n
+        while rest >= 64 {
+            bytes.append(UInt8(~rest & 127) | 128)
+            rest >>= 7
+        }
+        bytes.append(UInt8(~rest & 127))
+        return bytes
+    }
+}
+
+/// The shortest unsigned LEB128 form: seven bits a byte, low bits first.
+public func unsignedLEB128(_ value: UInt64) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var rest = value
+    while rest >= 128 {
+        bytes.append(UInt8(rest & 127) | 128)
+        rest >>= 7
+    }
+    bytes.append(UInt8(rest))
+    return bytes
+}
+
+/// Reads a natural number of at most 64 bits that fills `bytes`, or gives nil.
+public func naturalFromLEB128(_ bytes: [UInt8]) -> UInt64? {
+    guard let last = bytes.last, last < 128, bytes.count <= 10 else { return nil }
+    if bytes.count == 10, last > 1 { return nil }
+    var value: UInt64 = 0
+    for (index, byte) in bytes.enumerated() {
+        guard index == bytes.count - 1 || byte >= 128 else { return nil }
+        value |= UInt64(byte & 127) << UInt64(7 * index)
+    }
+    return value
+}
+
+/// Lower-case hexadecimal digits, two for each byte.
+public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    var text: [UInt8] = []
+    for byte in bytes {
+        text.append(digits[Int(byte >> 4)])
+        text.append(digits[Int(byte & 15)])
+    }
+    return String(decoding: text, as: UTF8.self)
+}
+
+/// The bytes that hexadecimal digits of either case spell, or nil for anything else.
+public func bytes(hexadecimal text: String) -> [UInt8]? {
+    let digits = Array(text.utf8)
+    guard digits.count.isMultiple(of: 2) else { return nil }
+    var result: [UInt8] = []
+    for index in stride(from: 0, to: digits.count, by: 2) {
+        guard let high = Character(UnicodeScalar(digits[index])).hexDigitValue,
+            let low = Character(UnicodeScalar(digits[index + 1])).hexDigitValue
+        else { return nil }
+        result.append(UInt8(high << 4 | low))
+    }
+    return result
+}
