@@ -34,6 +34,23 @@ import Training
         #expect(FileManager.default.fileExists(atPath: folder.path + "/other/thesis.txt"))
     }
 
+    @Test func oneProcessTrainsAtATime() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let run = try RunFolder.create(folder.path + "/run", configuration: configuration, force: false)
+        try folder.write([1, 2], "run/checkpoints/last.ckpt.99.tmp")
+        do {
+            let claim = try run.claim()
+            #expect(try FileManager.default.contentsOfDirectory(atPath: run.path + "/checkpoints") == [])
+            #expect(throws: RunError.busy(folder: run.path)) { try run.claim() }
+            #expect(throws: RunError.busy(folder: run.path)) {
+                try RunFolder.create(run.path, configuration: configuration, force: true)
+            }
+            withExtendedLifetime(claim) {}
+        }
+        _ = try run.claim()
+    }
+
     @Test func refusesOtherVersionsAndDamage() throws {
         let folder = try TemporaryFolder()
         let configuration = try TrainingLoopTests.configuration()

@@ -52,8 +52,8 @@ struct EvaluateCommand: ParsableCommand {
             let model = try FloatModel(folder, configuration, slot: checkpoint)
             labels = model.labels
             part = try images(
-                trainedOn: configuration.dataset.location, hyperparameters: configuration.hyperparameters,
-                geometry: configuration.network.input, labels: labels)
+                of: try loadDataset(of: configuration, orNamed: dataset), labels: labels,
+                hyperparameters: configuration.hyperparameters)
             result = try FloatClassifier(
                 architecture: model.architecture, preprocessing: model.preprocessing,
                 parameters: model.parameters, workers: workers
@@ -61,9 +61,13 @@ struct EvaluateCommand: ParsableCommand {
         case .file(let model, _):
             let provenance = Provenance(model)
             labels = model.labelTexts
+            guard let name = dataset ?? provenance?.dataset.name else {
+                throw CommandFailure(
+                    .usage, "\(source) does not say what it was trained on; name a data set with --dataset")
+            }
             part = try images(
-                trainedOn: provenance?.dataset.name ?? "", hyperparameters: provenance?.hyperparameters,
-                geometry: model.geometry, labels: labels)
+                of: try loadDataset(name, geometry: model.geometry), labels: labels,
+                hyperparameters: provenance?.hyperparameters)
             result = IntegerClassifier(model, workers: workers).evaluate(part.images) { show($0, part.images) }
         }
         bar.clear()
@@ -71,15 +75,11 @@ struct EvaluateCommand: ParsableCommand {
         return result.accuracy
     }
 
-    /// The images to measure on, in the model's geometry and with its class numbers.
+    /// The images to measure on, with the model's class numbers.
     private func images(
-        trainedOn: String, hyperparameters: Hyperparameters?, geometry: ImageGeometry, labels: [String]
+        of dataset: Dataset, labels: [String], hyperparameters: Hyperparameters?
     ) throws -> (String, LabelledImages) {
-        let name = dataset ?? trainedOn
-        guard !name.isEmpty else {
-            throw CommandFailure(.usage, "the file does not say what it was trained on; name a data set with --dataset")
-        }
-        let loaded = try loadDataset(name, geometry: geometry).matching(labels: labels)
+        let loaded = try dataset.matching(labels: labels)
         let chosen = split ?? (loaded.test == nil ? .validation : .test)
         switch chosen {
         case .test:

@@ -77,8 +77,7 @@ struct ExportCommand: ParsableCommand {
 
     private func export() throws -> Double {
         let (folder, configuration) = try RunFolder.open(runPath)
-        let dataset = try loadDataset(
-            dataset ?? configuration.dataset.location, geometry: configuration.network.input)
+        let dataset = try loadDataset(of: configuration, orNamed: dataset)
         var exporter = Exporter(calibration: CalibrationMethod(calibration), workers: threads.workers)
         exporter.calibrationImages = calibrationImages
         exporter.slot = checkpoint

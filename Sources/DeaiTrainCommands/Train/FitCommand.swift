@@ -67,9 +67,13 @@ struct FitCommand: ParsableCommand {
         let interrupts = Interrupts()
         let prepared = resume ? try reopen() : try prepare()
         let (configuration, dataset, folder) = (prepared.configuration, prepared.dataset, prepared.folder)
+        let claim = try folder.claim()
+        defer { withExtendedLifetime(claim) {} }
+        // Read after the claim, when nobody else can write it any more.
+        let checkpoint = resume ? try folder.load(.last, for: configuration) : nil
         let workers = threads.workers
         let loop = try TrainingLoop(
-            configuration, dataset: dataset, folder: folder, checkpoint: prepared.checkpoint, workers: workers,
+            configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
             saveEverySteps: saveEverySteps)
         let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
         let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
@@ -84,7 +88,6 @@ struct FitCommand: ParsableCommand {
         let configuration: RunConfiguration
         let dataset: Dataset
         let folder: RunFolder
-        let checkpoint: Checkpoint?
     }
 
     /// A new run: everything is checked before the folder is touched.
@@ -105,30 +108,30 @@ struct FitCommand: ParsableCommand {
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
             hyperparameters: choices.applied(to: Hyperparameters()))
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
-        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: nil)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
 
-    /// A run that exists: its own settings, its own data set, its last checkpoint.
+    /// A run that exists: its own settings and its own data set.
     private func reopen() throws -> Prepared {
         let (folder, configuration) = try RunFolder.open(runPath)
-        func keep(_ option: String, _ same: Bool, _ value: String) throws {
-            if !same { throw CommandFailure(.usage, "\(option) cannot change with --resume; the run has \(value)") }
+        var changes = choices.changes(from: configuration.hyperparameters)
+        if let model, model != configuration.network.name {
+            changes.append("--model is \(configuration.network.name)")
         }
-        try keep("--model", model.map { $0 == configuration.network.name } ?? true, configuration.network.name)
-        try keep(
-            "a training option", choices.applied(to: configuration.hyperparameters) == configuration.hyperparameters,
-            "\(configuration.hyperparameters)")
-        let dataset = try loadDataset(
-            dataset ?? configuration.dataset.location, geometry: configuration.network.input,
-            unreadable: images.unreadable)
+        guard changes.isEmpty else {
+            throw CommandFailure(
+                .usage,
+                "a resumed run keeps its settings: in \(runPath) \(changes.joined(separator: ", ")); "
+                    + "leave the option out, or start another run")
+        }
+        let dataset = try loadDataset(of: configuration, orNamed: dataset, unreadable: images.unreadable)
         let hash = hexadecimal(dataset.contentHash())
         guard hash == configuration.dataset.sha256 else {
             throw RunError.mismatch(
                 file: folder.configurationPath, what: "data set", found: configuration.dataset.sha256,
                 expected: "\(hash) (\(dataset.location))")
         }
-        let checkpoint = try folder.load(.last, for: configuration)
-        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: checkpoint)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
 
     /// What is measured once, at the very end.

@@ -49,6 +49,17 @@ func loadDataset(
     return dataset
 }
 
+/// Reads the data set of a run again, from the folder it was in or, when that is gone, by its name.
+func loadDataset(
+    of configuration: RunConfiguration, orNamed name: String?, unreadable: ImageFolder.Unreadable = .stop
+) throws -> Dataset {
+    let record = configuration.dataset
+    let isThere = FileManager.default.fileExists(atPath: record.location)
+    return try loadDataset(
+        name ?? (isThere ? record.location : record.name), geometry: configuration.network.input,
+        unreadable: unreadable)
+}
+
 /// A share as a percentage with two digits.
 func percentage(_ fraction: Double) -> String { String(format: "%.2f %%", fraction * 100) }
 

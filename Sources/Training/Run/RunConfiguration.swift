@@ -1,3 +1,4 @@
+import Foundation
 import NeuralNetwork
 
 /// Everything that determines the result of a run; kept as config.json in its folder.
@@ -5,6 +6,7 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     /// The data set as it was when the run began.
     public struct DatasetRecord: Equatable, Sendable, Codable {
         public var name: String
+        /// The absolute path of its folder.
         public var location: String
         /// Hexadecimal `Dataset.contentHash()`.
         public var sha256: String
@@ -13,7 +15,7 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
 
         public init(_ dataset: Dataset) {
             name = dataset.name
-            location = dataset.location
+            location = URL(fileURLWithPath: dataset.location).standardizedFileURL.path
             sha256 = hexadecimal(dataset.contentHash())
             trainImages = dataset.train.count
             testImages = dataset.test?.count ?? 0

@@ -21,6 +21,7 @@ public struct RunFolder: Sendable {
         let folder = RunFolder(path: path, file: file)
         if HostFile.exists(folder.configurationPath) {
             guard force else { throw .exists(folder: path) }
+            _ = try folder.claim()
             for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] { unlink(old) }
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
             throw .notARun(folder: path, reason: "it holds other files; choose a new or empty folder for --run")
@@ -103,6 +104,21 @@ public struct RunFolder: Sendable {
         return checkpoint
     }
 
+    /// Makes this process the one that trains in the folder, until the claim goes away.
+    ///
+    /// Throws `busy` while another process holds it. What a killed process left half-written is removed.
+    public func claim() throws(RunError) -> RunClaim {
+        let descriptor = Foundation.open(configurationPath, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .notARun(folder: path, reason: HostFile.lastError()) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw .busy(folder: path)
+        }
+        let folder = path + "/checkpoints"
+        for name in (try? HostFile.names(in: folder)) ?? [] where name.hasSuffix(".tmp") { unlink(folder + "/" + name) }
+        return RunClaim(descriptor: descriptor)
+    }
+
     /// Appends one line of JSON to log.jsonl.
     public func log(_ line: String) throws(RunError) {
         let descriptor = Foundation.open(logPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
@@ -114,4 +130,15 @@ public struct RunFolder: Sendable {
             throw .notWritten(file: logPath, reason: count < 0 ? HostFile.lastError() : "the disk is full")
         }
     }
+}
+
+/// A run folder that belongs to this process while the value lives.
+public final class RunClaim: Sendable {
+    private let descriptor: Int32
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
 }
