@@ -29,6 +29,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -36,18 +37,19 @@ let package = Package(
     targets: [
         // Embedded-safe: no Foundation, typed throws, compiled natively and for wasm32.
         .target(name: "CSIMD"),
+        .target(name: "CFreestanding"),
         embedded("Digests"),
         embedded("Images", ["Digests"]),
         embedded("Kernels", ["CSIMD"]),
         embedded("Autodiff", ["Kernels"]),
         embedded("NeuralNetwork", ["Autodiff", "Digests", "Kernels"]),
         embedded("Inference", ["Digests", "Kernels"]),
-        embedded("Candid"),
+        embedded("Candid", ["Digests"]),
         embedded("IC0"),
         embedded("Canister", ["Candid", "Digests", "IC0", "Images", "Inference", "Kernels"]),
 
         // Host only.
-        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
         .target(
@@ -62,6 +64,8 @@ let package = Package(
                 "Candid", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         .target(
             name: "Emulator",
@@ -71,8 +75,15 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Hummingbird", package: "hummingbird"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        .target(name: "Upload", dependencies: ["Candid", "Digests", "Inference", "InternetComputer"]),
+        .target(
+            name: "Upload",
+            dependencies: [
+                "Candid", "Inference", "InternetComputer",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         .target(
             name: "DeaiTrainCommands",
             dependencies: [
@@ -83,13 +94,13 @@ let package = Package(
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
 
         tests("Digests"),
-        tests("Images"),
+        tests("Images", ["Digests"], resources: [.copy("Vectors")]),
         tests("Kernels"),
         tests("Autodiff"),
         tests("NeuralNetwork"),
-        tests("Inference"),
+        tests("Inference", ["Kernels"]),
         tests("Candid"),
-        tests("Canister"),
+        tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),

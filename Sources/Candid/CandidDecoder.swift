@@ -199,7 +199,7 @@ extension CandidDecoder {
         defer { budget.spent(reader.offset - start) }
         switch (wire, expected) {
         case (.null, .null):
-            budget.spent(1)
+            try budget.charge(1, at: start)
             return .null
         case (.bool, .bool): return .bool(try bool())
         case (.nat, .nat): return .nat(try reader.integer(isSigned: false))

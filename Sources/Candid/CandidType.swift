@@ -2,14 +2,14 @@
 ///
 /// Recursive types go through `definition`: an index into a list of types that accompanies the type, which is
 /// the type table of a message or the `definitions` of an interface.
-public indirect enum CandidType: Equatable, Sendable {
+public enum CandidType: Equatable, Sendable {
     case null, bool, nat, int
     case nat8, nat16, nat32, nat64
     case int8, int16, int32, int64
     case float32, float64
     case text, reserved, empty, principal
-    case optional(CandidType)
-    case vector(CandidType)
+    indirect case optional(CandidType)
+    indirect case vector(CandidType)
     case record(CandidFields)
     case variant(CandidFields)
     case function(CandidFunction)

@@ -1,5 +1,5 @@
 /// A Candid value.
-public indirect enum CandidValue: Equatable, Sendable {
+public enum CandidValue: Equatable, Sendable {
     case null, reserved
     case bool(Bool)
     case nat(CandidInteger)
@@ -12,10 +12,10 @@ public indirect enum CandidValue: Equatable, Sendable {
     /// A `vec nat8` in one piece; decoding always yields this form.
     case blob([UInt8])
     case principal([UInt8])
-    case optional(CandidValue?)
+    indirect case optional(CandidValue?)
     case vector([CandidValue])
     case record(CandidRecord)
-    case variant(UInt32, CandidValue)
+    indirect case variant(UInt32, CandidValue)
     /// A method of a service: the service's principal and the method name.
     case function([UInt8], [UInt8])
     case service([UInt8])

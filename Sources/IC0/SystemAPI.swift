@@ -26,8 +26,6 @@ public protocol SystemAPI {
     func time() -> UInt64
     /// Instructions of this message so far.
     func performanceCounter() -> UInt64
-    /// True when the answer goes through consensus: always but in non-replicated queries and inspection.
-    func inReplicatedExecution() -> Bool
 
     /// Pages of 64 KiB of stable memory.
     func stableSize() -> UInt64
@@ -37,9 +35,6 @@ public protocol SystemAPI {
     func stableRead(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer)
     /// Writes to stable memory. The range must exist.
     func stableWrite(at offset: UInt64, _ bytes: UnsafeRawBufferPointer)
-
-    /// Writes a line to the canister's log.
-    func debugPrint(_ text: [UInt8])
 }
 
 extension SystemAPI {

@@ -21,7 +21,7 @@ public struct LayerPlan: Equatable, Sendable {
     public let input: ActivationShape
     public let output: ActivationShape
     /// Multiply-accumulates for one picture, those on padding included.
-    public let multiplyAccumulates: Int
+    public let multiplyAccumulates: UInt64
     /// Weights and biases.
     public let parameters: Int
     /// Largest magnitude an output activation can have (for logits: of the integer logit).

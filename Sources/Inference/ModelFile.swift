@@ -4,12 +4,13 @@ import Digests
 public enum ModelFile {
     /// The model in `bytes`, after every count, hash and range has been checked.
     public static func read(_ bytes: [UInt8]) throws(ModelFileError) -> QuantizedModel {
-        fatalError("pending")
+        let sections = try ModelFileSections(bytes)
+        return try ModelFileReader(bytes, sections).model()
     }
 
     /// The one byte sequence that stands for `model`.
     public static func write(_ model: QuantizedModel) -> [UInt8] {
-        fatalError("pending")
+        ModelFileWriter.file(model)
     }
 
     /// SHA-256 of the whole file, which names the model in the canister and in receipts.

@@ -20,8 +20,6 @@ public struct ModelFileError: Error, Equatable, Sendable {
         case unknownEncoding(Int)
         /// A count beyond the limit of the format.
         case countTooLarge(limit: Int, found: Int)
-        /// A text is not UTF-8.
-        case notUTF8
         /// The parts are well formed but do not make a model.
         case invalidModel(QuantizedModelError)
     }
@@ -48,7 +46,6 @@ public struct ModelFileError: Error, Equatable, Sendable {
         case .unknownKind: "an unknown kind of layer"
         case .unknownEncoding: "an unknown tensor encoding"
         case .countTooLarge: "a count is larger than the format allows"
-        case .notUTF8: "a text is not UTF-8"
         case .invalidModel(let error): error.message
         }
     }

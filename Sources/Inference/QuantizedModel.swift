@@ -132,7 +132,7 @@ public struct QuantizedModel: Equatable, Sendable {
     }
 
     /// Multiply-accumulates of one picture, padding included.
-    public var multiplyAccumulates: Int { plan.reduce(0) { $0 + $1.multiplyAccumulates } }
+    public var multiplyAccumulates: UInt64 { plan.reduce(0) { $0 + $1.multiplyAccumulates } }
 
     /// Int8 weights and biases.
     public var parameterCount: Int { plan.reduce(0) { $0 + $1.parameters } }

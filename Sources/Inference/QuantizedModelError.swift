@@ -28,6 +28,8 @@ public struct QuantizedModelError: Error, Equatable, Sendable {
         case labelCount
         /// A label, the name or the provenance is longer than allowed.
         case textTooLong
+        /// A label, the name or the provenance is not UTF-8.
+        case notUTF8
         /// Not finite, or not positive.
         case logitScale
         /// More layers, activations, weights or multiply-accumulates than the limits allow.
@@ -64,6 +66,7 @@ public struct QuantizedModelError: Error, Equatable, Sendable {
         case .logitsPlacement: "the last layer, and no other, must give logits and be dense"
         case .labelCount: "the number of labels does not match the logits"
         case .textTooLong: "a label, the name or the provenance is too long"
+        case .notUTF8: "a label, the name or the provenance is not UTF-8"
         case .logitScale: "the logit scale is not a positive finite number"
         case .tooLarge: "the model is larger than the limits allow"
         }

@@ -175,10 +175,11 @@ extension HashTree {
         switch self {
         case .fork(let left, let right):
             let (left, right) = (left.keeping(kept), right.keeping(kept))
-            if case .pruned = left, case .pruned = right {
-                return .pruned(HashTree.fork(left, right).digest)
+            let fork = HashTree.fork(left, right)
+            switch (left, right) {
+            case (.pruned, .pruned), (.pruned, .empty), (.empty, .pruned): return .pruned(fork.digest)
+            default: return fork
             }
-            return .fork(left, right)
         case .labeled(let label, let subtree):
             guard let paths = kept[label] else { return fullyPruned }
             return .labeled(label, subtree.revealing(paths))

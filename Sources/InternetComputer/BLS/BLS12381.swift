@@ -8,17 +8,21 @@
 /// prime order and not the point at infinity. So `verify` has no error, only an answer.
 ///
 /// **Timing.** What handles a secret (`SecretKey.init`, `publicKey`, `sign`) has no branch and no memory
-/// address that depends on a secret bit: field arithmetic is straight-line, point addition is complete, scalar
-/// multiplication looks its window up by a masked scan of the whole table. Reading the scalar compares it with
-/// the group order, which reveals only whether it is in range. Everything about messages, signatures and public
-/// keys is public and may branch. No claim is made about what an optimiser or a processor adds, and Swift
-/// gives no way to be sure that a secret has been wiped from memory.
+/// address that depends on a secret bit: field arithmetic is straight-line, point addition is complete,
+/// scalar multiplication looks its window up by a masked scan of the whole table. Reading the scalar compares
+/// it with the group order, which reveals only whether it is in range. Everything about messages, signatures
+/// and public keys is public and may branch. No claim is made about what an optimiser or a processor adds,
+/// and Swift gives no way to be sure that a secret has been wiped from memory.
 public enum BLS12381 {
     /// The domain separation tag of the ciphersuite, under which messages are hashed to G1.
     package static let tag = [UInt8]("BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_".utf8)
 
     /// Whether `signature` was made over exactly these bytes by the holder of `publicKey`'s secret.
     public static func verify(_ signature: Signature, of message: [UInt8], by publicKey: PublicKey) -> Bool {
-        fatalError("declared, body follows")
+        guard let hashed = G1.hash(message, tag: tag).affine else { return false }
+        let product = pairingProduct([(-signature.point, preparedGenerator), (hashed, publicKey.prepared)])
+        return product == .one
     }
+
+    private static let preparedGenerator = PreparedG2(G2.generator)
 }

@@ -1,7 +1,7 @@
 extension BLS12381 {
     /// Why bytes are not a key or a signature.
     public struct EncodingError: Error, Equatable, Sendable, CustomStringConvertible {
-        public enum Subject: String, Sendable { case secretKey, publicKey, signature }
+        public enum Subject: Sendable { case secretKey, publicKey, signature }
 
         public enum Reason: Equatable, Sendable {
             /// Lengths in bytes.

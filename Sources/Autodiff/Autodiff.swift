@@ -1,1 +1,0 @@
-// Graph of closed ops, reverse-mode transform, Plan and the portable executor.

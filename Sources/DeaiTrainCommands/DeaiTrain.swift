@@ -1,0 +1,47 @@
+import ArgumentParser
+import Foundation
+
+/// The root command; `Sources/deai-train` runs it.
+public struct DeaiTrain: AsyncParsableCommand {
+    public static let configuration = CommandConfiguration(
+        commandName: "deai-train",
+        abstract: "Train an image classifier, export int8 weights, upload them to a canister, query it.",
+        version: Toolkit.version,
+        groupedSubcommands: [
+            CommandGroup(
+                name: "Train",
+                subcommands: [
+                    DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
+                    InspectCommand.self,
+                ]),
+            CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
+            CommandGroup(
+                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self]),
+        ])
+
+    public init() {}
+
+    /// Parses the process arguments, runs the command and ends the process with a documented exit code.
+    public static func runAndExit() async -> Never {
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+            Foundation.exit(ExitStatus.success.rawValue)
+        } catch let failure as CommandFailure {
+            Console.note("deai-train: " + failure.message)
+            Foundation.exit(failure.exitStatus.rawValue)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// What this build of the toolkit is.
+public enum Toolkit {
+    public static let version = "0.1.0"
+}

@@ -1,0 +1,9 @@
+import ArgumentParser
+
+/// The commands of this folder, in the order of the help text.
+enum NetworkCommands {
+    static let all: [any ParsableCommand.Type] = [
+        EmulatorCommand.self, CanisterCommand.self, UploadCommand.self, QueryCommand.self, ModelsCommand.self,
+        RollbackCommand.self, IdentityCommand.self,
+    ]
+}

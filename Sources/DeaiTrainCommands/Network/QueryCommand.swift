@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import InternetComputer
+import Upload
+
+/// `deai-train query image.png …`: what a canister sees in images.
+struct QueryCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "query", abstract: "Classify PNG images on a canister.",
+        discussion: """
+            A query is answered by one node and signed by it; with --certified the whole subnet executes the \
+            classification and certifies the answer.
+            """)
+
+    @Argument(help: "PNG files.")
+    var images: [String]
+
+    @Option(help: "Labels to show for each image.")
+    var top: UInt32 = 3
+
+    @Flag(help: "Classify by an update call: slower, certified by the subnet.")
+    var certified = false
+
+    @OptionGroup var canister: CanisterOptions
+    @OptionGroup var network: NetworkOptions
+
+    @Flag(help: "JSON Lines on standard output.")
+    var json = false
+
+    func validate() throws {
+        guard top > 0 else { throw ValidationError("--top is at least 1") }
+    }
+
+    private struct Row: Encodable {
+        let event = "answer"
+        let image: String
+        let top: [Classification.Label]
+        let instructions: UInt64
+        let modelVersion: UInt64
+        let modelHash: String
+        let certified: Bool
+    }
+
+    func run() async throws {
+        let files = try images.map { (path: $0, png: try Self.png($0)) }
+        let agent = try network.agent()
+        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+        for (path, png) in files {
+            let answer = try await explained {
+                certified
+                    ? try await client.classifyCertified(.png(png), top: top)
+                    : try await client.classify(.png(png), top: top)
+            }
+            report(path, answer)
+        }
+    }
+
+    private static func png(_ path: String) throws -> [UInt8] {
+        let bytes = try contents(ofFile: path)
+        guard bytes.starts(with: [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]) else {
+            throw CommandFailure(.badData, "\(path) is no PNG image")
+        }
+        return bytes
+    }
+
+    private func report(_ path: String, _ answer: Classification) {
+        if json {
+            Console.json(
+                Row(
+                    image: path, top: answer.top, instructions: answer.instructions,
+                    modelVersion: answer.modelVersion, modelHash: hexadecimal(answer.modelSHA256),
+                    certified: certified))
+            return
+        }
+        let labels = answer.top.map { "\($0.label) " + String(format: "%.1f %%", $0.probability * 100) }
+        Console.result(
+            "\(path): \(labels.joined(separator: ", ")) | \(ProgressBar.grouped(Int(answer.instructions))) instructions, "
+                + "model \(answer.modelVersion) (\(hexadecimal(answer.modelSHA256.prefix(4)))), "
+                + (certified ? "certified" : "uncertified"))
+    }
+}

@@ -1,0 +1,56 @@
+import Export
+import Training
+
+extension CommandFailure {
+    /// The exit code and the sentence for anything that the training and export modules throw.
+    init(trainingSide error: any Error) {
+        switch error {
+        case let error as CommandFailure: self = error
+        case let error as DatasetError: self.init(error.exitStatus, error.description)
+        case let error as RunError: self.init(error.exitStatus, error.description)
+        case let error as ExportError: self.init(error.exitStatus, error.description)
+        default: self.init(.failure, "\(error)")
+        }
+    }
+
+    /// Runs `body` and turns what it throws into a failure with an exit code.
+    static func wrapping<Result>(_ body: () throws -> Result) throws -> Result {
+        do {
+            return try body()
+        } catch {
+            throw CommandFailure(trainingSide: error)
+        }
+    }
+}
+
+extension DatasetError {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notFound: .unavailable
+        case .unreadable: .inputOutput
+        case .corrupt, .invalid: .badData
+        }
+    }
+}
+
+extension RunError {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .notWritten: .inputOutput
+        case .exists, .notARun, .invalid: .usage
+        case .damaged, .version, .mismatch: .badData
+        case .diverged: .failure
+        }
+    }
+}
+
+extension ExportError {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .run(let error): error.exitStatus
+        case .dataset(let error): error.exitStatus
+        case .file, .labels: .badData
+        case .unsupported, .model: .failure
+        }
+    }
+}

@@ -1,0 +1,179 @@
+import ArgumentParser
+import Foundation
+import Kernels
+import NeuralNetwork
+import Training
+
+/// `deai-train fit`: trains a network and keeps everything in a run folder.
+struct FitCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "fit", abstract: "Train a network on a data set.",
+        discussion: """
+            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes the step, \
+            saves and exits with 130; --resume goes on with the same result as an uninterrupted run. The same \
+            settings give the same weights, bit for bit, with any number of threads. The test images are looked at once, at the end.
+            """)
+
+    @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
+    var dataset: String?
+
+    @Option(help: "The network: \(FitCommand.modelNames). Default: lenet5.")
+    var model: String?
+
+    @Option(name: .customLong("run"), help: "The folder of the run.")
+    var runPath: String
+
+    @OptionGroup(title: "Training (with --resume these come from the run)")
+    var choices: HyperparameterOptions
+
+    @OptionGroup var images: ImageOptions
+    @OptionGroup var threads: ThreadOptions
+
+    @Option(help: "Save a checkpoint after that many steps too, not only after every epoch.")
+    var saveEverySteps = 0
+
+    @Flag(help: "Go on with the run from its last checkpoint.")
+    var resume = false
+
+    @Flag(help: "Replace a run that is in the folder already.")
+    var force = false
+
+    @Option(help: "Exit with 2 when the final accuracy is below this fraction, for example 0.88.")
+    var requireAccuracy: Double?
+
+    @Flag(help: "Write events as JSON Lines to standard output.")
+    var json = false
+
+    static let modelNames = Preset.allCases.map { "\($0.name)" }.joined(separator: ", ")
+
+    func validate() throws {
+        if resume, force { throw ValidationError("--resume goes on with a run, --force replaces it: choose one.") }
+        if saveEverySteps < 0 { throw ValidationError("--save-every-steps must be at least 0.") }
+        if let requireAccuracy, !(0...1).contains(requireAccuracy) {
+            throw ValidationError("--require-accuracy is a fraction between 0 and 1, found \(requireAccuracy).")
+        }
+    }
+
+    func run() throws {
+        let accuracy = try CommandFailure.wrapping { try train() }
+        if let requireAccuracy, accuracy < requireAccuracy {
+            throw CommandFailure(
+                .belowTarget,
+                "the accuracy is \(percentage(accuracy)), required were \(percentage(requireAccuracy))")
+        }
+    }
+
+    private func train() throws -> Double {
+        let interrupts = Interrupts()
+        let prepared = resume ? try reopen() : try prepare()
+        let (configuration, dataset, folder) = (prepared.configuration, prepared.dataset, prepared.folder)
+        let workers = threads.workers
+        let loop = try TrainingLoop(
+            configuration, dataset: dataset, folder: folder, checkpoint: prepared.checkpoint, workers: workers,
+            saveEverySteps: saveEverySteps)
+        let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
+        let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
+        guard case .finished(let finish) = outcome else {
+            throw CommandFailure(
+                .interrupted, "interrupted; everything is saved in \(runPath), go on with: deai-train fit --run \(runPath) --resume")
+        }
+        return try finishRun(finish, configuration, dataset, folder, workers)
+    }
+
+    private struct Prepared {
+        let configuration: RunConfiguration
+        let dataset: Dataset
+        let folder: RunFolder
+        let checkpoint: Checkpoint?
+    }
+
+    /// A new run: everything is checked before the folder is touched.
+    private func prepare() throws -> Prepared {
+        let preset = try Preset.named(model ?? "lenet5")
+        let dataset = try loadDataset(
+            dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
+        let geometry = dataset.geometry
+        let architecture = preset.architecture(
+            height: geometry.height, width: geometry.width, channels: geometry.channels,
+            classes: dataset.labels.count)
+        do {
+            _ = try Network(architecture)
+        } catch {
+            throw CommandFailure(.usage, "\(preset.name) on images of \(geometry): \(error.explanation)")
+        }
+        let configuration = try RunConfiguration(
+            toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
+            hyperparameters: choices.applied(to: Hyperparameters()))
+        let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: nil)
+    }
+
+    /// A run that exists: its own settings, its own data set, its last checkpoint.
+    private func reopen() throws -> Prepared {
+        let (folder, configuration) = try RunFolder.open(runPath)
+        func keep(_ option: String, _ same: Bool, _ value: String) throws {
+            if !same { throw CommandFailure(.usage, "\(option) cannot change with --resume; the run has \(value)") }
+        }
+        try keep("--model", model.map { $0 == configuration.network.name } ?? true, configuration.network.name)
+        try keep(
+            "a training option", choices.applied(to: configuration.hyperparameters) == configuration.hyperparameters,
+            "\(configuration.hyperparameters)")
+        let dataset = try loadDataset(
+            dataset ?? configuration.dataset.location, geometry: configuration.network.input,
+            unreadable: images.unreadable)
+        let hash = hexadecimal(dataset.contentHash())
+        guard hash == configuration.dataset.sha256 else {
+            throw RunError.mismatch(
+                file: folder.configurationPath, what: "data set", found: configuration.dataset.sha256,
+                expected: "\(hash) (\(dataset.location))")
+        }
+        let checkpoint = try folder.load(.last, for: configuration)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: checkpoint)
+    }
+
+    /// What is measured once, at the very end.
+    private struct FinishedRecord: Encodable {
+        let accuracy: Double
+        let split: String
+        let images: Int
+        let bestEpoch: Int
+        let bestValidationAccuracy: Double?
+        let weightHash: String
+        let bestWeightHash: String
+        let run: String
+        let seconds: Double
+    }
+
+    private func finishRun(
+        _ finish: TrainingEvent.Finish, _ configuration: RunConfiguration, _ dataset: Dataset,
+        _ folder: RunFolder, _ workers: Workers
+    ) throws -> Double {
+        let best = try folder.load(.best, for: configuration)
+        let held = Split(
+            targets: dataset.train.targets, validationFraction: configuration.hyperparameters.validationFraction,
+            seed: configuration.hyperparameters.seed)
+        let images = dataset.test ?? dataset.train.subset(held.validation)
+        let split = dataset.test == nil ? "validation" : "test"
+        let result = try FloatClassifier(
+            architecture: try configuration.network.architecture(), preprocessing: configuration.preprocessing,
+            parameters: best?.parameters ?? [], workers: workers
+        ).evaluate(images)
+        let record = EventRecord(
+            "finished",
+            FinishedRecord(
+                accuracy: result.accuracy, split: split, images: result.images, bestEpoch: finish.bestEpoch,
+                bestValidationAccuracy: finish.bestValidationAccuracy, weightHash: finish.weightHash,
+                bestWeightHash: finish.bestWeightHash, run: runPath, seconds: finish.seconds))
+        try folder.log(record.json)
+        if json {
+            Console.result(record.json)
+        } else {
+            Console.result(
+                "\(split) accuracy \(percentage(result.accuracy)) on \(ProgressBar.grouped(result.images)) images "
+                    + "(weights of epoch \(finish.bestEpoch)), trained in \(ProgressBar.duration(finish.seconds))")
+            Console.result("weights \(finish.bestWeightHash)")
+            Console.result("run     \(runPath)")
+        }
+        return result.accuracy
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Training
+
+/// What may be chosen about training; what is not given keeps its default, or the value of the resumed run.
+struct HyperparameterOptions: ParsableArguments {
+    @Option(help: "Passes over the training images. Default: 5.")
+    var epochs: Int?
+
+    @Option(help: "Images per step. Default: 64.")
+    var batch: Int?
+
+    @Option(help: "Learning rate at the start. Default: 0.05.")
+    var learningRate: Float?
+
+    @Option(help: "How the learning rate goes on: constant, cosine or step:EPOCHS:FACTOR. Default: cosine.")
+    var schedule: Schedule?
+
+    @Option(help: "Momentum. Default: 0.9.")
+    var momentum: Float?
+
+    @Option(help: "Weight decay. Default: 0.0001.")
+    var weightDecay: Float?
+
+    @Flag(help: "Nesterov's variant of momentum.")
+    var nesterov = false
+
+    @Option(help: "Share of the training images held back for validation. Default: 0.1.")
+    var validationFraction: Double?
+
+    @Option(help: "Seed of the split, the initial weights and the order of images. Default: 1.")
+    var seed: UInt64?
+
+    func applied(to base: Hyperparameters) -> Hyperparameters {
+        var result = base
+        result.epochs = epochs ?? base.epochs
+        result.batch = batch ?? base.batch
+        result.learningRate = learningRate ?? base.learningRate
+        result.schedule = schedule ?? base.schedule
+        result.momentum = momentum ?? base.momentum
+        result.weightDecay = weightDecay ?? base.weightDecay
+        result.nesterov = nesterov || base.nesterov
+        result.validationFraction = validationFraction ?? base.validationFraction
+        result.seed = seed ?? base.seed
+        return result
+    }
+}
+
+extension Schedule: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}

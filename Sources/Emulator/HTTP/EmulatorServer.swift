@@ -1,0 +1,132 @@
+import Foundation
+import Hummingbird
+import InternetComputer
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Serves the endpoints over HTTP until it is told to stop.
+public struct EmulatorServer: Sendable {
+    public struct Configuration: Sendable {
+        /// Loopback unless asked otherwise: whoever reaches the port owns the subnet.
+        public var host = "127.0.0.1"
+        /// 0 takes any free port.
+        public var port = 4943
+        /// A client that neither sends nor reads for this long is disconnected.
+        public var idleSeconds: Int64 = 60
+        /// A request's body must be complete within this time.
+        public var bodySeconds = 30
+        public var logger = Logger(label: "deai.emulator")
+
+        public init() {}
+    }
+
+    private let endpoints: Endpoints
+    private let configuration: Configuration
+
+    public init(endpoints: Endpoints, configuration: Configuration) {
+        self.endpoints = endpoints
+        self.configuration = configuration
+    }
+
+    /// Serves until SIGINT or SIGTERM, then lets running requests end.
+    ///
+    /// - Parameters:
+    ///   - stopsOnSignals: false leaves signals alone; cancel the task to stop.
+    ///   - onRunning: told the port once requests are accepted.
+    public func run(
+        stopsOnSignals: Bool = true, onRunning: @escaping @Sendable (_ port: Int) async -> Void
+    ) async throws(EmulatorStartError) {
+        let endpoints = endpoints
+        let bodySeconds = configuration.bodySeconds
+        let responder = CallbackResponder<BasicRequestContext> { request, _ in
+            await Self.respond(to: request, endpoints, bodySeconds: bodySeconds)
+        }
+        var quiet = configuration.logger
+        quiet.logLevel = max(quiet.logLevel, .warning)
+        let application = Application(
+            responder: responder,
+            server: .http1(configuration: .init(idleTimeout: .seconds(configuration.idleSeconds))),
+            configuration: ApplicationConfiguration(
+                address: .hostname(configuration.host, port: configuration.port)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? 0) },
+            logger: quiet)
+        do {
+            try await application.runService(gracefulShutdownSignals: stopsOnSignals ? [.sigterm, .sigint] : [])
+        } catch is CancellationError {
+            return
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw .portTaken(host: configuration.host, port: configuration.port)
+        } catch {
+            throw .cannotListen(host: configuration.host, port: configuration.port, reason: "\(error)")
+        }
+    }
+
+    private static func respond(
+        to request: Request, _ endpoints: Endpoints, bodySeconds: Int
+    ) async -> Response {
+        let body: [UInt8]
+        do {
+            body = try await collect(request.body, seconds: bodySeconds)
+        } catch is BodyTimeout {
+            return response(.init(status: 408, contentType: .text, body: Array("the body came too slowly".utf8)))
+        } catch {
+            return response(
+                .init(status: 413, contentType: .text, body: Array("a body has at most 5 MiB".utf8)))
+        }
+        return response(
+            await endpoints.respond(
+                to: EndpointRequest(method: request.method.rawValue, path: request.uri.path, body: body)))
+    }
+
+    private struct BodyTimeout: Error {}
+
+    /// The whole body, bounded in bytes and in time.
+    private static func collect(_ body: RequestBody, seconds: Int) async throws -> [UInt8] {
+        try await withThrowingTaskGroup(of: [UInt8].self) { group in
+            group.addTask {
+                let buffer = try await body.collect(upTo: Endpoints.maximumBodyBytes)
+                return Array(buffer.readableBytesView)
+            }
+            group.addTask {
+                try await Task.sleep(for: .seconds(seconds))
+                throw BodyTimeout()
+            }
+            defer { group.cancelAll() }
+            return try await group.next() ?? []
+        }
+    }
+
+    private static func response(_ answer: EndpointResponse) -> Response {
+        Response(
+            status: .init(code: answer.status),
+            headers: [
+                .contentType: answer.contentType.rawValue, .accessControlAllowOrigin: "*",
+                .xContentTypeOptions: "nosniff",
+            ],
+            body: .init(byteBuffer: ByteBuffer(bytes: answer.body)))
+    }
+}
+
+/// Why an emulator did not start.
+public enum EmulatorStartError: Error, Equatable, Sendable, CustomStringConvertible {
+    case portTaken(host: String, port: Int)
+    case cannotListen(host: String, port: Int, reason: String)
+    case stateInUse(directory: String, process: Int32?)
+    case state(String)
+    case keys(String)
+
+    public var description: String {
+        switch self {
+        case .portTaken(let host, let port):
+            "port \(port) of \(host) is taken: stop what listens there, or choose another one with --port"
+        case .cannotListen(let host, let port, let reason): "cannot listen at \(host):\(port): \(reason)"
+        case .stateInUse(let directory, let process):
+            "the state in \(directory) is in use by another emulator"
+                + (process.map { " (process \($0))" } ?? "")
+                + ": stop it with `deai-train emulator stop`, or choose another --state"
+        case .state(let reason): "the emulator's state cannot be used: \(reason)"
+        case .keys(let reason): reason
+        }
+    }
+}

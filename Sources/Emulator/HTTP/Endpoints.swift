@@ -1,0 +1,149 @@
+import Foundation
+import InternetComputer
+
+/// The Internet Computer's HTTP interface as a function from request to response
+/// (interface specification, "HTTPS interface").
+public struct Endpoints: Sendable {
+    let replica: any Replica
+    let keys: ReplicaKeys
+    let clock: @Sendable () -> UInt64
+    /// How long a synchronous call waits for its certificate before it answers 202.
+    let syncCallNanoseconds: UInt64
+
+    /// Bodies past this size are refused with 413.
+    public static let maximumBodyBytes = 5 << 20
+
+    static let timeToLiveNanoseconds: UInt64 = 300_000_000_000
+    static let driftNanoseconds: UInt64 = 30_000_000_000
+
+    public init(
+        replica: any Replica, keys: ReplicaKeys, clock: @escaping @Sendable () -> UInt64 = Agent.systemClock,
+        syncCallNanoseconds: UInt64 = 10_000_000_000
+    ) {
+        self.replica = replica
+        self.keys = keys
+        self.clock = clock
+        self.syncCallNanoseconds = syncCallNanoseconds
+    }
+
+    /// Answers any request; what is wrong with it is in the status and the text.
+    public func respond(to request: EndpointRequest) async -> EndpointResponse {
+        do {
+            return try await answer(request)
+        } catch { return error.response }
+    }
+
+    private func answer(_ request: EndpointRequest) async throws(EndpointRefusal) -> EndpointResponse {
+        if request.path == "/api/v2/status" {
+            guard request.method == "GET" else { throw EndpointRefusal(405, "use GET") }
+            return status
+        }
+        guard let path = try EndpointPath(request.path) else {
+            throw EndpointRefusal(404, "there is nothing at \(request.path.prefix(200))")
+        }
+        guard request.method == "POST" else { throw EndpointRefusal(405, "use POST") }
+        guard request.body.count <= Self.maximumBodyBytes else {
+            throw EndpointRefusal(413, "the body has \(request.body.count) bytes, at most 5 MiB are accepted")
+        }
+        let envelope: Envelope
+        do { envelope = try Envelope(encoded: request.body) } catch {
+            throw EndpointRefusal(400, "Could not parse the request: \(error)")
+        }
+        switch (path.endpoint, envelope.content.body) {
+        case (.call, .call(let canister, let method, let argument)):
+            try authenticate(envelope, ignoringExpiry: false)
+            try checkScope(path.scope, canister: canister, method: method, argument: argument)
+            return await call(
+                IngressMessage(
+                    requestID: envelope.content.requestID.bytes, sender: envelope.content.sender,
+                    canister: canister, method: method, argument: argument,
+                    ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count),
+                version: path.version)
+        case (.query, .query(let canister, let method, let argument)):
+            try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
+            try checkScope(path.scope, canister: canister, method: method, argument: argument)
+            return await query(
+                QueryMessage(
+                    sender: envelope.content.sender, canister: canister, method: method, argument: argument),
+                envelope.content.requestID)
+        case (.readState, .readState(let paths)):
+            try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
+            return try readState(paths, sender: envelope.content.sender, scope: path.scope)
+        default:
+            throw EndpointRefusal(
+                400, "a request of type '\(envelope.content.requestType)' does not belong to \(request.path)")
+        }
+    }
+
+    private var status: EndpointResponse {
+        .cbor(
+            .record([
+                "ic_api_version": .text("0.18.0"),
+                "root_key": .bytes(keys.rootKey),
+                "impl_version": .text("deai-train"),
+                "replica_health_status": .text("healthy"),
+                "certified_height": .unsigned(replica.height),
+            ]))
+    }
+
+    // MARK: Checks before anything happens
+
+    private func authenticate(_ envelope: Envelope, ignoringExpiry: Bool) throws(EndpointRefusal) {
+        let now = clock()
+        let latest = now + Self.timeToLiveNanoseconds + Self.driftNanoseconds
+        let expiry = envelope.content.ingressExpiry
+        guard ignoringExpiry || (now...latest).contains(expiry) else {
+            throw EndpointRefusal(
+                400,
+                "Invalid request expiry: Specified ingress_expiry not within expected range: "
+                    + "Minimum allowed expiry: \(Self.date(now)), Maximum allowed expiry: "
+                    + "\(Self.date(latest)), Provided expiry: \(Self.date(expiry))")
+        }
+        do { try envelope.authenticate(now: now) } catch {
+            throw EndpointRefusal(403, "Failed to authenticate request: \(error)")
+        }
+    }
+
+    /// Refuses a request whose path names another canister than its content is about.
+    private func checkScope(
+        _ scope: EndpointPath.Scope, canister: Principal, method: String, argument: [UInt8]
+    ) throws(EndpointRefusal) {
+        switch scope {
+        case .subnet(let subnet):
+            guard subnet == keys.subnetID else { throw EndpointRefusal(400, "subnet \(subnet) is not this one") }
+            guard canister == .managementCanister else {
+                throw EndpointRefusal(400, "only the management canister is called through a subnet's path")
+            }
+        case .canister(let effective):
+            guard canister == .managementCanister else {
+                guard canister == effective else {
+                    throw EndpointRefusal(
+                        400, "the path names canister \(effective), the request names \(canister)")
+                }
+                return
+            }
+            switch EffectiveCanister(method: method, argument: argument) {
+            case .any: return
+            case .canister(effective): return
+            case .canister(let other):
+                throw EndpointRefusal(400, "the path names canister \(effective), the argument names \(other)")
+            case .undefined:
+                throw EndpointRefusal(
+                    400, "the argument of '\(method)' names no canister that the path could be compared with")
+            }
+        }
+    }
+
+    /// `2026-11-22 23:15:57.123456789 UTC`
+    private static func date(_ nanoseconds: UInt64) -> String {
+        var seconds = time_t(nanoseconds / 1_000_000_000)
+        var parts = tm()
+        gmtime_r(&seconds, &parts)
+        var text = [CChar](repeating: 0, count: 40)
+        let length = strftime(&text, text.count, "%Y-%m-%d %H:%M:%S", &parts)
+        let fraction = String(nanoseconds % 1_000_000_000)
+        let padding = String(repeating: "0", count: 9 - fraction.count)
+        return String(decoding: text.prefix(length).map(UInt8.init(bitPattern:)), as: UTF8.self)
+            + ".\(padding)\(fraction) UTC"
+    }
+}

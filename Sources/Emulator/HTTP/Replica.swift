@@ -1,0 +1,22 @@
+import InternetComputer
+
+/// What the HTTP interface needs of a subnet. `Subnet` is the one in production; tests of the interface bring
+/// their own.
+public protocol Replica: Sendable {
+    func submit(_ message: IngressMessage) async -> Submission
+    func query(_ message: QueryMessage) async -> QueryOutcome
+    func requestStatus(_ requestID: [UInt8]) -> RequestStatus
+    func requestSender(_ requestID: [UInt8]) -> Principal?
+    func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus
+    func stateTree(
+        requests: [[UInt8]], publicKey: [UInt8], nodeKeys: [(node: Principal, key: [UInt8])]
+    ) -> StateTree
+    func mayReadMetadata(canister: Principal, name: String, sender: Principal) -> Bool
+    func hasCanister(_ canister: Principal) -> Bool
+    var canisterRange: (first: Principal, last: Principal) { get }
+    /// Time of the latest state, nanoseconds since 1970.
+    var time: UInt64 { get }
+    var height: UInt64 { get }
+}
+
+extension Subnet: Replica {}

@@ -1,1 +1,0 @@
-// Calibration, quantisation and the accuracy report.

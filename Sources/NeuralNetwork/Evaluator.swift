@@ -1,0 +1,71 @@
+import Autodiff
+import Kernels
+
+/// A network in use: logits for any number of images, in batches of a planned size.
+public final class Evaluator {
+    public let network: Network
+    public let preprocessing: Preprocessing
+    public let batch: Int
+    private let images: Value
+    private let parameters: [Value]
+    private let activations: [Value]
+    private let executor: PortableExecutor
+
+    /// - Parameter observing: keeps what every layer gives, for `activation(ofLayer:)`.
+    public init(
+        network: Network, preprocessing: Preprocessing, batch: Int, workers: Workers = .serial,
+        observing: Bool = false
+    ) throws(LearnerError) {
+        try preprocessing.check(network.architecture)
+        guard batch > 0 else { throw .batch(capacity: batch, pixels: 0, labels: 0) }
+        self.network = network
+        self.preprocessing = preprocessing
+        self.batch = batch
+        let a = network.architecture
+        let graph = Graph()
+        images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
+        parameters = network.parameterValues(in: graph)
+        let all = network.activations(input: images, parameters: parameters)
+        activations = observing ? all : Array(all.suffix(1))
+        do {
+            executor = PortableExecutor(
+                try Plan(graph, outputs: activations + [images] + parameters), workers: workers)
+        } catch {
+            throw .graph(error)
+        }
+    }
+
+    /// Logits of `count` images, one row of classes for each.
+    public func logits(
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]]
+    ) throws(LearnerError) -> [Float] {
+        let inputCount = network.architecture.inputCount
+        let classes = network.architecture.classes
+        guard count >= 0, pixels.count == count * inputCount else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
+        }
+        try check(arrays, network.parameters.map { $0.count })
+        for (array, value) in zip(arrays, parameters) { copy(array, to: executor.buffer(of: value)) }
+        var result: [Float] = []
+        result.reserveCapacity(count * classes)
+        let logits = executor.buffer(of: activations[activations.count - 1])
+        var done = 0
+        while done < count {
+            let here = min(batch, count - done)
+            let part = UnsafeBufferPointer(rebasing: pixels[done * inputCount..<(done + here) * inputCount])
+            preprocessing.apply(part, to: executor.buffer(of: images), workers: executor.workers)
+            executor.run()
+            for i in 0..<here * classes { result.append(logits[i]) }
+            done += here
+        }
+        return result
+    }
+
+    /// What a layer gave for the last batch that was run; only when observing.
+    ///
+    /// After `logits` of `count` images, the first `(count − 1) % batch + 1` images of it are of that batch.
+    public func activation(ofLayer layer: Int) -> UnsafeBufferPointer<Float> {
+        precondition(activations.count == network.architecture.layers.count, "not observing")
+        return UnsafeBufferPointer(executor.buffer(of: activations[layer]))
+    }
+}

@@ -1,1 +1,0 @@
-// Layers, presets, losses, optimizers and the Learner.

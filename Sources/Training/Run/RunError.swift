@@ -1,0 +1,44 @@
+/// Why a run could not start, go on, or be read, in one sentence.
+public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The operating system refused to store a file; what was there before is still there.
+    case notWritten(file: String, reason: String)
+    /// There is a run in the folder already.
+    case exists(folder: String)
+    /// The folder has no run, or is something else.
+    case notARun(folder: String, reason: String)
+    /// A file of the run is not what was once written.
+    case damaged(file: String, offset: Int, reason: String)
+    /// A file was written by another format version of this toolkit.
+    case version(file: String, found: Int, supported: Int)
+    /// Two things that must agree do not: networks, data sets, settings.
+    case mismatch(file: String, what: String, found: String, expected: String)
+    /// The loss is no number any more.
+    case diverged(epoch: Int, step: Int, learningRate: Float)
+    /// Settings that cannot be trained with.
+    case invalid(String)
+
+    public var description: String {
+        switch self {
+        case .notWritten(let file, let reason):
+            return "cannot write \(file): \(reason). What was there before is unchanged; "
+                + "free some space or choose another place, then continue with --resume."
+        case .exists(let folder):
+            return "\(folder) already holds a run; continue it with --resume, start over with --force, "
+                + "or choose another --run folder."
+        case .notARun(let folder, let reason):
+            return "\(folder) is not a run folder: \(reason)"
+        case .damaged(let file, let offset, let reason):
+            return "\(file) is damaged at byte \(offset): \(reason)"
+        case .version(let file, let found, let supported):
+            return "\(file) has format version \(found), this toolkit reads version \(supported); "
+                + "use the toolkit that wrote it"
+        case .mismatch(let file, let what, let found, let expected):
+            return "\(file) belongs to another \(what): found \(found), expected \(expected)"
+        case .diverged(let epoch, let step, let learningRate):
+            return "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
+                + "try a smaller --learning-rate, such as \(learningRate / 5). The last checkpoint is kept."
+        case .invalid(let reason):
+            return reason
+        }
+    }
+}

@@ -1,1 +1,0 @@
-// Datasets, training loop, metrics, checkpoints and the run folder.

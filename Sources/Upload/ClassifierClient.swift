@@ -1,0 +1,158 @@
+import Candid
+import InternetComputer
+
+/// Why the classifier canister gave no answer.
+public enum ClassifierError: Error, Equatable, Sendable, CustomStringConvertible {
+    case agent(AgentError)
+    case refused(ClassifierRefusal)
+    /// The canister's answer has another shape: it is no classifier, or a newer one.
+    case notAClassifier(method: String)
+
+    public var description: String {
+        switch self {
+        case .agent(let error): error.description
+        case .refused(let refusal): refusal.description
+        case .notAClassifier(let method):
+            "the canister's answer to '\(method)' is not that of a deai-train classifier: is it the right one?"
+        }
+    }
+}
+
+/// The methods of the classifier canister, typed.
+public struct ClassifierClient: Sendable {
+    public let agent: Agent
+    public let canister: Principal
+
+    public init(agent: Agent, canister: Principal) {
+        self.agent = agent
+        self.canister = canister
+    }
+
+    // MARK: Inference
+
+    public enum Image: Sendable {
+        /// A PNG file of any size.
+        case png([UInt8])
+        /// height · width · channels bytes, interleaved.
+        case pixels([UInt8])
+
+        var candid: CandidValue {
+            switch self {
+            case .png(let bytes): .variant("png", .blob(bytes))
+            case .pixels(let bytes): .variant("pixels", .blob(bytes))
+            }
+        }
+    }
+
+    static let imageType = CandidType.variant(["png": .blob, "pixels": .blob])
+
+    /// Classifies by a query: fast, the word of one node.
+    public func classify(_ image: Image, top: UInt32?) async throws(ClassifierError) -> Classification {
+        let value = try await query("classify", [Self.question(image, top)], [Self.questionType])
+        return try read("classify", ok(value, "classify"), Classification.init)
+    }
+
+    /// Classifies by an update call: slower, certified by the subnet.
+    public func classifyCertified(_ image: Image, top: UInt32?) async throws(ClassifierError) -> Classification {
+        let value = try await update("classify_update", [Self.question(image, top)], [Self.questionType])
+        return try read("classify_update", ok(value, "classify_update"), Classification.init)
+    }
+
+    private static let questionType = CandidType.record(["image": imageType, "top": .optional(.nat32)])
+
+    private static func question(_ image: Image, _ top: UInt32?) -> CandidValue {
+        .record(["image": image.candid, "top": .optional(top.map { .nat32($0) })])
+    }
+
+    /// The logits of `count` images of the model's size, one after the other in `pixels`; classes vary fastest.
+    public func logits(pixels: [UInt8], count: UInt32) async throws(ClassifierError) -> BatchLogits {
+        let type = CandidType.record(["count": .nat32, "pixels": .blob])
+        let record = CandidValue.record(["count": .nat32(count), "pixels": .blob(pixels)])
+        let answer = try ok(try await query("logits_raw", [record], [type]), "logits_raw")
+        return try read("logits_raw", answer, BatchLogits.init)
+    }
+
+    public struct BatchLogits: Equatable, Sendable {
+        public var logits: [Int32]
+        public var modelSHA256: [UInt8]
+        public var instructions: UInt64
+
+        init?(_ value: CandidValue) {
+            guard let bytes = value["logits"]?.asBytes, bytes.count.isMultiple(of: 4),
+                let hash = value["model_sha256"]?.asBytes, let instructions = value["instructions"]?.asUInt64
+            else { return nil }
+            logits = stride(from: 0, to: bytes.count, by: 4).map { offset in
+                let word = (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[offset + $1]) << UInt32(8 * $1) }
+                return Int32(bitPattern: word)
+            }
+            modelSHA256 = hash
+            self.instructions = instructions
+        }
+    }
+
+    // MARK: Models
+
+    public func models() async throws(ClassifierError) -> [ModelInfo] {
+        let value = try await query("models", [], [])
+        guard let list = value.asVector else { throw .notAClassifier(method: "models") }
+        var models: [ModelInfo] = []
+        for entry in list { models.append(try read("models", entry, ModelInfo.init)) }
+        return models
+    }
+
+    public func modelInfo() async throws(ClassifierError) -> ModelInfo {
+        try read("model_info", ok(await query("model_info", [], []), "model_info"), ModelInfo.init)
+    }
+
+    public func rollback(to version: UInt64) async throws(ClassifierError) -> ModelInfo {
+        let value = try await update("rollback", [.nat64(version)], [.nat64])
+        return try read("rollback", ok(value, "rollback"), ModelInfo.init)
+    }
+
+    // MARK: Calls
+
+    func query(
+        _ method: String, _ values: [CandidValue], _ types: [CandidType]
+    ) async throws(ClassifierError) -> CandidValue {
+        let argument = try encode(method, values, types)
+        do {
+            return try decode(method, try await agent.query(canister, method, argument).bytes)
+        } catch let error as AgentError { throw .agent(error) } catch { throw .notAClassifier(method: method) }
+    }
+
+    func update(
+        _ method: String, _ values: [CandidValue], _ types: [CandidType]
+    ) async throws(ClassifierError) -> CandidValue {
+        let argument = try encode(method, values, types)
+        do {
+            return try decode(method, try await agent.call(canister, method, argument).bytes)
+        } catch let error as AgentError { throw .agent(error) } catch { throw .notAClassifier(method: method) }
+    }
+
+    private func encode(
+        _ method: String, _ values: [CandidValue], _ types: [CandidType]
+    ) throws(ClassifierError) -> [UInt8] {
+        do { return try Candid.encode(values, as: types) } catch { throw .notAClassifier(method: method) }
+    }
+
+    private func decode(_ method: String, _ bytes: [UInt8]) throws(ClassifierError) -> CandidValue {
+        do {
+            guard let value = try Candid.decode(bytes).first else { throw ClassifierError.notAClassifier(method: method) }
+            return value
+        } catch { throw .notAClassifier(method: method) }
+    }
+
+    /// What `variant { ok; err }` holds.
+    func ok(_ value: CandidValue, _ method: String) throws(ClassifierError) -> CandidValue {
+        if let result = value.payload(of: "ok") { return result }
+        if let error = value.payload(of: "err") { throw .refused(ClassifierRefusal(error)) }
+        throw .notAClassifier(method: method)
+    }
+
+    func read<Result>(
+        _ method: String, _ value: CandidValue, _ make: (CandidValue) -> Result?
+    ) throws(ClassifierError) -> Result {
+        guard let result = make(value) else { throw .notAClassifier(method: method) }
+        return result
+    }
+}

@@ -1,1 +1,0 @@
-// Chunk plan, resume, verify, activate.

@@ -1,0 +1,8 @@
+import DeaiTrainCommands
+
+@main
+enum DeaiTrainMain {
+    static func main() async {
+        await DeaiTrain.runAndExit()
+    }
+}

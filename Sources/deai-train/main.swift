@@ -1,1 +1,0 @@
-print("deai-train")

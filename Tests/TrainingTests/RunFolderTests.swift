@@ -1,0 +1,100 @@
+import Foundation
+import NeuralNetwork
+import Testing
+import Training
+
+@Suite struct RunFolderTests {
+    @Test func configurationSurvives() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        _ = try RunFolder.create(folder.path + "/run", configuration: configuration, force: false)
+        #expect(try RunFolder.open(folder.path + "/run").configuration == configuration)
+        #expect(try configuration.network.architecture().layers.count == 5)
+    }
+
+    @Test func protectsWhatIsThere() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let path = folder.path + "/run"
+        _ = try RunFolder.create(path, configuration: configuration, force: false)
+        #expect(throws: RunError.exists(folder: path)) {
+            try RunFolder.create(path, configuration: configuration, force: false)
+        }
+        _ = try RunFolder.create(path, configuration: configuration, force: true)
+        try folder.write([1], "other/thesis.txt")
+        for force in [false, true] {
+            let error = #expect(throws: RunError.self) {
+                try RunFolder.create(folder.path + "/other", configuration: configuration, force: force)
+            }
+            guard case .notARun = error else {
+                Issue.record("found \(String(describing: error))")
+                continue
+            }
+        }
+        #expect(FileManager.default.fileExists(atPath: folder.path + "/other/thesis.txt"))
+    }
+
+    @Test func refusesOtherVersionsAndDamage() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let path = folder.path + "/run"
+        let run = try RunFolder.create(path, configuration: configuration, force: false)
+        let json = String(decoding: try Data(contentsOf: URL(fileURLWithPath: run.configurationPath)), as: UTF8.self)
+        try folder.write(Array(json.replacing("\"format\" : 1", with: "\"format\" : 7").utf8), "run/config.json")
+        #expect(throws: RunError.version(file: run.configurationPath, found: 7, supported: 1)) { try RunFolder.open(path) }
+        try folder.write(Array(json.replacing("\"seed\"", with: "\"sea\"").utf8), "run/config.json")
+        #expect(throws: RunError.self) { try RunFolder.open(path) }
+        try folder.write([], "run/config.json")
+        #expect(throws: RunError.self) { try RunFolder.open(path) }
+        #expect(throws: RunError.self) { try RunFolder.open(folder.path + "/nowhere") }
+        #expect(throws: RunError.self) { try RunFolder.open(folder.path) }
+    }
+
+    @Test func refusesCheckpointsOfOtherNetworksAndData() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let run = try RunFolder.create(folder.path + "/run", configuration: configuration, force: false)
+        #expect(try run.load(.last, for: configuration) == nil)
+        var checkpoint = CheckpointTests.checkpoint
+        checkpoint.header.network = configuration.network.summary
+        checkpoint.header.datasetHash = configuration.dataset.sha256
+        try run.save(checkpoint, as: .last)
+        #expect(try run.load(.last, for: configuration) == checkpoint)
+        checkpoint.header.network = "mlp"
+        try run.save(checkpoint, as: .last)
+        let error = #expect(throws: RunError.self) { try run.load(.last, for: configuration) }
+        #expect(error?.description.contains("mlp") == true)
+        #expect(error?.description.contains(configuration.network.summary) == true)
+    }
+
+    @Test(arguments: Preset.allCases)
+    func networksGoThroughJSON(preset: Preset) throws {
+        let architecture = preset.architecture(height: 28, width: 28, channels: 3, classes: 7)
+        let json = try JSONEncoder().encode(NetworkDescription(architecture))
+        let read = try JSONDecoder().decode(NetworkDescription.self, from: json)
+        #expect(try read.architecture() == architecture)
+    }
+
+    @Test func unknownModelsListTheCloseOnes() {
+        let error = #expect(throws: RunError.self) { try Preset.named("lenet") }
+        #expect(error?.description.contains("Did you mean lenet5?") == true)
+        #expect(throws: RunError.self) { try Preset.named("resnet9000") }
+    }
+
+    /// Means are whole numbers per channel, and the scale is one over the spread of all channels.
+    @Test func statisticsOfPixels() throws {
+        let geometry = ImageGeometry(height: 1, width: 2, channels: 3)
+        let images = LabelledImages(
+            geometry: geometry, pixels: [0, 10, 7, 100, 20, 7, 50, 15, 7, 50, 15, 7], targets: [0, 1])
+        let dataset = Dataset(
+            name: "x", location: "x", format: .idx, labels: ["a", "b"], train: images, test: nil)
+        var hyper = Hyperparameters()
+        hyper.validationFraction = 0
+        let configuration = try RunConfiguration(
+            toolkitVersion: "1", dataset: dataset,
+            network: Preset.mlp.architecture(height: 1, width: 2, channels: 3, classes: 2), hyperparameters: hyper)
+        #expect(configuration.zeroPoints == [50, 15, 7])
+        let variance = (1250.0 + 12.5 + 0) / 3
+        #expect(abs(Double(configuration.pixelScale) - 1 / variance.squareRoot()) < 1e-6)
+    }
+}

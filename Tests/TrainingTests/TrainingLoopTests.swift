@@ -1,0 +1,133 @@
+import Foundation
+import Kernels
+import NeuralNetwork
+import Testing
+import Training
+
+@Suite struct TrainingLoopTests {
+    static let dataset = patches(train: 150, test: 40)
+
+    static func configuration(
+        epochs: Int = 3, learningRate: Float = 0.05, validationFraction: Double = 0.2, seed: UInt64 = 5
+    ) throws -> RunConfiguration {
+        var hyper = Hyperparameters()
+        hyper.epochs = epochs
+        hyper.batch = 16
+        hyper.learningRate = learningRate
+        hyper.validationFraction = validationFraction
+        hyper.seed = seed
+        let architecture = Preset.convnet.architecture(height: 12, width: 12, channels: 1, classes: 4)
+        return try RunConfiguration(
+            toolkitVersion: "test", dataset: dataset, network: small(architecture), hyperparameters: hyper)
+    }
+
+    /// A convolution, pooling and a dense layer: everything a step has, in little time.
+    static func small(_ base: Architecture) -> Architecture {
+        var result = base
+        result.layers = [
+            .conv2d(filters: 4, kernel: 3, stride: 1, padding: 1), .relu, .maxPool2d(window: 2, stride: 2), .flatten,
+            .dense(units: 4),
+        ]
+        return result
+    }
+
+    /// Trains in a new folder, stopping after `stops` steps each time and resuming; returns the folder and the finish.
+    static func train(
+        _ configuration: RunConfiguration, stops: [Int] = [], workers: Workers = .serial
+    ) throws -> (folder: TemporaryFolder, run: RunFolder, finish: TrainingEvent.Finish, epochs: [TrainingEvent.Epoch]) {
+        let temporary = try TemporaryFolder()
+        let run = try RunFolder.create(temporary.path + "/run", configuration: configuration, force: false)
+        var epochs: [TrainingEvent.Epoch] = []
+        for stop in stops + [Int.max] {
+            let (folder, stored) = try RunFolder.open(run.path)
+            let loop = try TrainingLoop(
+                stored, dataset: dataset, folder: folder, checkpoint: try folder.load(.last, for: stored),
+                workers: workers)
+            var steps = 0
+            let outcome = try loop.run(shouldStop: { steps >= stop }) { event in
+                if case .step = event { steps += 1 }
+                if case .epoch(let epoch) = event { epochs.append(epoch) }
+            }
+            if case .finished(let finish) = outcome {
+                #expect(stop == Int.max)
+                return (temporary, run, finish, epochs)
+            }
+            #expect(steps == stop)
+        }
+        throw RunError.invalid("the run never finished")
+    }
+
+    @Test func learns() throws {
+        let result = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 6))
+        let first = try #require(result.epochs.first)
+        let last = try #require(result.epochs.last)
+        #expect(last.trainLoss < first.trainLoss / 2)
+        #expect(try #require(result.finish.bestValidationAccuracy) > 0.9)
+    }
+
+    /// Stopped in the first epoch, at its end, in the middle and twice in a row: always the same weights and metrics.
+    @Test(arguments: [[1], [7], [8], [9], [3, 4, 10], [1, 1, 1]])
+    func resumedEqualsUninterrupted(stops: [Int]) throws {
+        let configuration = try TrainingLoopTests.configuration()
+        let whole = try TrainingLoopTests.train(configuration)
+        let parts = try TrainingLoopTests.train(configuration, stops: stops)
+        #expect(parts.finish.weightHash == whole.finish.weightHash)
+        #expect(parts.finish.bestWeightHash == whole.finish.bestWeightHash)
+        #expect(parts.epochs.map(\.trainLoss) == whole.epochs.map(\.trainLoss))
+        #expect(parts.epochs.map(\.trainAccuracy) == whole.epochs.map(\.trainAccuracy))
+        #expect(parts.epochs.map(\.validationLoss) == whole.epochs.map(\.validationLoss))
+        let a = try whole.run.load(.last, for: configuration)
+        #expect(try parts.run.load(.last, for: configuration) == a)
+        #expect(a?.optimizerState.contains { $0.contains { $0 != 0 } } == true)
+    }
+
+    @Test(arguments: [2, 3])
+    func threadsDoNotChangeTheResult(threads: Int) throws {
+        let configuration = try TrainingLoopTests.configuration(epochs: 2)
+        let one = try TrainingLoopTests.train(configuration)
+        let more = try TrainingLoopTests.train(configuration, workers: .threads(threads))
+        #expect(one.finish.weightHash == more.finish.weightHash)
+    }
+
+    @Test func theSeedMatters() throws {
+        let one = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 1, seed: 1))
+        let two = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 1, seed: 2))
+        #expect(one.finish.weightHash != two.finish.weightHash)
+    }
+
+    @Test func withoutValidationTheLastWeightsAreTheBest() throws {
+        let result = try TrainingLoopTests.train(try TrainingLoopTests.configuration(validationFraction: 0))
+        #expect(result.finish.bestEpoch == 3)
+        #expect(result.finish.bestWeightHash == result.finish.weightHash)
+        #expect(result.finish.bestValidationAccuracy == nil)
+    }
+
+    @Test func divergenceNamesTheStep() throws {
+        let configuration = try TrainingLoopTests.configuration(learningRate: 1e30)
+        let error = #expect(throws: RunError.self) { try TrainingLoopTests.train(configuration) }
+        guard case .diverged(epoch: 1, let step, learningRate: _) = error else {
+            Issue.record("expected divergence, found \(String(describing: error))")
+            return
+        }
+        #expect(step >= 2)
+        #expect(error?.description.contains("--learning-rate") == true)
+    }
+
+    /// The disk fills up while the second epoch is saved: a clear error, and the first checkpoint is intact.
+    @Test func aFullDiskKeepsTheLastCheckpoint() throws {
+        let configuration = try TrainingLoopTests.configuration()
+        let temporary = try TemporaryFolder()
+        let path = temporary.path + "/run"
+        let run = try RunFolder.create(path, configuration: configuration, force: false)
+        let first = try TrainingLoop(configuration, dataset: TrainingLoopTests.dataset, folder: run, workers: .serial)
+        var steps = 0
+        _ = try first.run(shouldStop: { steps >= 3 }) { if case .step = $0 { steps += 1 } }
+        let before = try #require(try run.load(.last, for: configuration))
+        let (full, _) = try RunFolder.open(path, file: AtomicFile(write: CheckpointTests.fillsUp))
+        let second = try TrainingLoop(
+            configuration, dataset: TrainingLoopTests.dataset, folder: full, checkpoint: before, workers: .serial)
+        let error = #expect(throws: RunError.self) { try second.run { _ in } }
+        #expect(error?.description.contains("No space left") == true)
+        #expect(try run.load(.last, for: configuration) == before)
+    }
+}
