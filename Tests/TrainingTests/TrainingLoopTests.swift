@@ -116,7 +116,7 @@ import Training
         #expect(error?.description.contains("--learning-rate") == true)
     }
 
-    /// The disk fills up while the second epoch is saved: a clear error, and the first checkpoint is intact.
+    /// The disk is full when the position is saved: a clear error, and the checkpoint before is intact.
     @Test func aFullDiskKeepsTheLastCheckpoint() throws {
         let configuration = try TrainingLoopTests.configuration()
         let temporary = try TemporaryFolder()
@@ -131,7 +131,7 @@ import Training
         let second = try TrainingLoop(
             configuration, dataset: TrainingLoopTests.dataset, folder: full, checkpoint: before,
             workers: .serial)
-        let error = #expect(throws: RunError.self) { try second.run { _ in } }
+        let error = #expect(throws: RunError.self) { try second.run(shouldStop: { true }) { _ in } }
         #expect(error?.description.contains("No space left") == true)
         #expect(try run.load(.last, for: configuration) == before)
     }
