@@ -101,4 +101,10 @@ public struct QueryOutcome: Sendable, Equatable {
     public var instructions: UInt64
     /// Time of the state that answered, nanoseconds since 1970.
     public var timestamp: UInt64
+
+    public init(answer: Answer, instructions: UInt64, timestamp: UInt64) {
+        self.answer = answer
+        self.instructions = instructions
+        self.timestamp = timestamp
+    }
 }
