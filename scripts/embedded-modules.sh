@@ -2,14 +2,15 @@
 embedded_modules=(Digests Images Kernels Inference Candid IC0 Canister)
 parity_modules=(Digests Images Kernels Autodiff NeuralNetwork Inference)
 
-# compile_module TARGET DIRECTORY MODULE FLAGS…: writes DIRECTORY/MODULE.swiftmodule and DIRECTORY/MODULE.o
+# Without -disable-stack-protector objects would refer to a guard that nothing defines.
 embedded_flags=(-enable-experimental-feature Embedded -enable-experimental-feature Extern -wmo -parse-as-library
     -swift-version 6 -O -package-name deai_train -Xfrontend -disable-stack-protector -Xfrontend -function-sections
     -I Sources/CSIMD/include)
 
+# swift_files MODULE: its sources, in an order that does not depend on the file system
 swift_files() { find "Sources/$1" -name '*.swift' | LC_ALL=C sort; }
 
-# newer OUTPUT SOURCE…: true when the output is there and no source is newer than it
+# is_fresh OUTPUT SOURCE…: true when the output is there and no source is newer than it
 is_fresh() {
     local output=$1
     shift

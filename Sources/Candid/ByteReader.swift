@@ -76,7 +76,9 @@ struct ByteReader {
     /// A signed LEB128 integer, which must fit 64 bits; over-long forms are accepted.
     mutating func signed() throws(CandidError) -> Int64 {
         let start = offset
-        guard let value = try integer(isSigned: true).asInt64 else { throw CandidError(.badInteger, at: start) }
+        guard let value = try integer(isSigned: true).asInt64 else {
+            throw CandidError(.badInteger, at: start)
+        }
         return value
     }
 

@@ -146,7 +146,8 @@ struct CandidDecoder {
             }
             if next < expected.list.count, expected.list[next].id == field.id {
                 let type = expected.list[next].type
-                fields.append(.init(id: field.id, value: try value(field.type, type, definitions, depth: depth)))
+                fields.append(
+                    .init(id: field.id, value: try value(field.type, type, definitions, depth: depth)))
                 next += 1
             } else {
                 try skip(field.type, depth: depth)

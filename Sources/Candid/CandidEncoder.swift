@@ -138,7 +138,9 @@ struct CandidEncoder {
             output.append(content == nil ? 0 : 1)
             if let content { try write(content, contentType, argument: argument) }
         case (.blob(let bytes), .vector(let element)):
-            guard element.resolved(definitions) == .nat8 else { throw CandidError(.valueMismatch, at: argument) }
+            guard element.resolved(definitions) == .nat8 else {
+                throw CandidError(.valueMismatch, at: argument)
+            }
             append(sized: bytes)
         case (.vector(let values), .vector(let element)):
             LEB128.append(UInt64(values.count), to: &output)

@@ -82,7 +82,8 @@ public struct CandidFields: Equatable, Sendable, ExpressibleByDictionaryLiteral 
 /// The type of a method: argument types, result types and at most one annotation.
 public struct CandidFunction: Equatable, Sendable {
     public enum Annotation: UInt8, Equatable, Sendable {
-        case query = 1, oneway, compositeQuery
+        case query = 1
+        case oneway, compositeQuery
     }
 
     public let arguments: [CandidType]

@@ -21,7 +21,8 @@ private struct Assumptions {
 
     /// False when the pair was assumed before.
     mutating func insert(_ lower: Int, _ upper: Int, lowerIsWire: Bool) -> Bool {
-        for pair in pairs where pair.lower == lower && pair.upper == upper && pair.lowerIsWire == lowerIsWire {
+        for pair in pairs where pair.lower == lower && pair.upper == upper && pair.lowerIsWire == lowerIsWire
+        {
             return false
         }
         pairs.append((lower, upper, lowerIsWire))
@@ -108,7 +109,8 @@ extension Budget {
             if index < first.count {
                 guard
                     try compare(
-                        lower.with(first[index]), upper.with(second[index]), &assumptions, depth: depth, offset)
+                        lower.with(first[index]), upper.with(second[index]), &assumptions, depth: depth,
+                        offset)
                 else { return false }
             } else if !upper.with(second[index]).resolved.admitsNull {
                 return false

@@ -38,7 +38,8 @@ struct TypeTable {
     }
 
     /// A primitive type or an index into the table.
-    private static func type(_ reader: inout ByteReader, _ tableCount: Int) throws(CandidError) -> CandidType {
+    private static func type(_ reader: inout ByteReader, _ tableCount: Int) throws(CandidError) -> CandidType
+    {
         let start = reader.offset
         let code = try reader.signed()
         if code >= 0 {

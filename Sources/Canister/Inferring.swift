@@ -58,7 +58,8 @@ extension Classifier {
             try budget.check(system.performanceCounter())
             let logits = pixels.withUnsafeBufferPointer { all in
                 serving.executor.logits(
-                    pixels: UnsafeBufferPointer(rebasing: all[(index * bytesEach)..<((index + 1) * bytesEach)]))
+                    pixels: UnsafeBufferPointer(
+                        rebasing: all[(index * bytesEach)..<((index + 1) * bytesEach)]))
             }
             for logit in logits {
                 let bits = UInt32(bitPattern: logit)

@@ -129,7 +129,9 @@ extension Classifier {
     private func info(_ stored: StoredModel) -> CandidValue {
         let bytes = system.stableRead(at: stored.card.offset, count: Int(stored.cardBytes))
         let card = (try? Candid.decode(bytes, as: [Interface.card]))?.first
-        let noGeometry: CandidValue = .record(["height": .nat32(0), "width": .nat32(0), "channels": .nat32(0)])
+        let noGeometry: CandidValue = .record([
+            "height": .nat32(0), "width": .nat32(0), "channels": .nat32(0),
+        ])
         return .record([
             "version": .nat64(stored.version), "sha256": .blob(stored.sha256), "size": .nat64(stored.size),
             "name": card?["name"] ?? .text([]), "input": card?["input"] ?? noGeometry,

@@ -1,13 +1,17 @@
-/// Bits of a byte array, lowest first; never reads past the end.
+/// Bits of a buffer, lowest first; never reads past the end.
 struct BitReader {
-    let bytes: [UInt8]
+    private let start: UnsafePointer<UInt8>
+    private let count: Int
     private var next: Int
     private var hold: UInt64 = 0
     private var held = 0
 
-    init(_ bytes: [UInt8], from start: Int) {
-        self.bytes = bytes
-        next = start
+    /// `bytes` is not empty and outlives the reader.
+    init(_ bytes: UnsafeBufferPointer<UInt8>, from offset: Int) {
+        guard let base = bytes.baseAddress else { preconditionFailure("bytes to read") }
+        start = base
+        count = bytes.count
+        next = offset
     }
 
     /// Offset of the first byte of which no bit has been taken.
@@ -18,10 +22,18 @@ struct BitReader {
 
     /// Holds at least 32 bits as long as there are so many.
     @inline(__always) mutating func fill() {
-        while held <= 32, next < bytes.count {
-            hold |= UInt64(bytes[next]) &<< UInt64(held)
-            next &+= 1
-            held &+= 8
+        guard held < 32 else { return }
+        if count &- next >= 4 {
+            let word = UnsafeRawPointer(start).loadUnaligned(fromByteOffset: next, as: UInt32.self)
+            hold |= UInt64(UInt32(littleEndian: word)) &<< UInt64(held)
+            next &+= 4
+            held &+= 32
+        } else {
+            while held <= 32, next < count {
+                hold |= UInt64(start[next]) &<< UInt64(held)
+                next &+= 1
+                held &+= 8
+            }
         }
     }
 
@@ -37,19 +49,19 @@ struct BitReader {
     @inline(__always) mutating func take(_ count: Int) throws(ImageError) -> UInt32 {
         fill()
         let value = peeked & (1 &<< UInt32(count) &- 1)
-        guard drop(count) else { throw ImageError(.badCompression, offset: bytes.count) }
+        guard drop(count) else { throw ImageError(.badCompression, offset: self.count) }
         return value
     }
 
     mutating func alignToByte() { _ = drop(held % 8) }
 
-    /// The range of the next `count` bytes, which are thereby taken; only after `alignToByte`.
-    mutating func takeBytes(_ count: Int) -> Range<Int>? {
-        let start = byteOffset
-        guard count <= bytes.count - start else { return nil }
-        next = start + count
+    /// The next `count` bytes, which are thereby taken; only after `alignToByte`.
+    mutating func takeBytes(_ count: Int) -> UnsafePointer<UInt8>? {
+        let offset = byteOffset
+        guard count <= self.count - offset else { return nil }
+        next = offset + count
         hold = 0
         held = 0
-        return start..<next
+        return start + offset
     }
 }

@@ -34,10 +34,16 @@ struct HuffmanTable {
     }
 
     private mutating func insert(_ symbol: Int, _ code: Int, _ length: Int) {
-        let entry = UInt16(symbol << 4 | length)
+        let entry = UInt16(truncatingIfNeeded: symbol << 4 | length)
         let bits = HuffmanTable.shortBits
         if length <= bits {
-            for i in stride(from: code, to: 1 << bits, by: 1 << length) { short[i] = entry }
+            short.withUnsafeMutableBufferPointer { short in
+                var i = code
+                while i < 1 << HuffmanTable.shortBits {
+                    short[i] = entry
+                    i &+= 1 &<< length
+                }
+            }
             return
         }
         let prefix = code & (1 << bits - 1)
@@ -51,15 +57,19 @@ struct HuffmanTable {
 
     /// Symbol << 4 | length of the code that starts `bits`; 0 when there is none.
     @inline(__always) func lookUp(_ bits: UInt32) -> UInt16 {
-        let entry = short[Int(bits & 511)]
+        let entry = short.withUnsafeBufferPointer { $0[Int(bits & 511)] }
         if entry & 15 != 0 || entry == 0 { return entry }
         return long[(Int(entry >> 4) &- 1) &* 64 &+ Int(bits &>> 9 & 63)]
     }
 
-    private static func reversed(_ code: Int, _ length: Int) -> Int {
-        var result = 0
-        for i in 0..<length where code & 1 << i != 0 { result |= 1 << (length - 1 - i) }
-        return result
+    /// The lowest `length` bits of `code` in reverse order.
+    @inline(__always) private static func reversed(_ code: Int, _ length: Int) -> Int {
+        var bits = UInt16(truncatingIfNeeded: code)
+        bits = bits >> 8 | bits << 8
+        bits = bits >> 4 & 0x0f0f | (bits & 0x0f0f) << 4
+        bits = bits >> 2 & 0x3333 | (bits & 0x3333) << 2
+        bits = bits >> 1 & 0x5555 | (bits & 0x5555) << 1
+        return Int(bits &>> UInt16(16 &- length))
     }
 
     /// RFC 1951, 3.2.6.

@@ -13,41 +13,80 @@ struct PNGSamples {
         _ rows: [UInt8], from start: Int, _ pass: PNGPass, row: Int, into pixels: inout [UInt8]
     ) throws(ImageError) {
         let channels = header.channels
-        let samples = header.colour.samples
         let first = ((pass.y + row * pass.stepY) * header.width + pass.x) * channels
         let step = pass.stepX * channels
-        if header.colour == .palette {
-            for i in 0..<pass.width {
-                let index = Int(sample(rows, start, i)) * 3
-                guard index < palette.count else {
-                    throw ImageError(.badPaletteIndex, offset: start + i * header.depth / 8)
+        precondition(start + header.rowBytes(pass.width) <= rows.count, "rows within the data")
+        precondition(first + (pass.width - 1) * step + channels <= pixels.count, "pixels within the picture")
+        let bad = rows.withUnsafeBufferPointer { rows in
+            pixels.withUnsafeMutableBufferPointer { pixels in
+                let from = rows.baseAddress! + start
+                let to = pixels.baseAddress! + first
+                if header.colour == .palette {
+                    return lookUp(from, to, step: step, count: pass.width)
                 }
-                for c in 0..<3 { pixels[first + i * step + c] = palette[index + c] }
-            }
-        } else if header.depth == 8 {
-            for i in 0..<pass.width {
-                for c in 0..<channels { pixels[first + i * step + c] = rows[start + i * samples + c] }
-            }
-        } else if header.depth == 16 {
-            for i in 0..<pass.width {
-                for c in 0..<channels {
-                    let at = start + (i * samples + c) * 2
-                    let value = Int(rows[at]) << 8 | Int(rows[at + 1])
-                    // round(value * 255 / 65535)
-                    pixels[first + i * step + c] = UInt8((value + 128) / 257)
+                switch header.depth {
+                case 8: bytes(from, to, step: step, count: pass.width)
+                case 16: words(from, to, step: step, count: pass.width)
+                default: bits(from, to, step: step, count: pass.width)
                 }
+                return -1
             }
-        } else {
-            let scale = 255 / (1 << header.depth - 1)
-            for i in 0..<pass.width { pixels[first + i * step] = UInt8(Int(sample(rows, start, i)) * scale) }
+        }
+        guard bad < 0 else {
+            throw ImageError(.badPaletteIndex, offset: start + bad * header.depth / 8)
         }
     }
 
+    private func bytes(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
+        let channels = header.channels
+        let samples = header.colour.samples
+        if samples == channels && step == channels {
+            to.update(from: from, count: count * channels)
+            return
+        }
+        for i in 0..<count {
+            for c in 0..<channels { to[i &* step &+ c] = from[i &* samples &+ c] }
+        }
+    }
+
+    private func words(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
+        let channels = header.channels
+        let samples = header.colour.samples
+        for i in 0..<count {
+            for c in 0..<channels {
+                let at = (i &* samples &+ c) &* 2
+                let value = UInt32(from[at]) << 8 | UInt32(from[at &+ 1])
+                // round(value * 255 / 65535)
+                to[i &* step &+ c] = UInt8(truncatingIfNeeded: (value &+ 128) / 257)
+            }
+        }
+    }
+
+    private func bits(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
+    {
+        let scale = UInt8(255 / (1 << header.depth - 1))
+        for i in 0..<count { to[i &* step] = sample(from, i) &* scale }
+    }
+
+    /// The first pixel whose colour is not in the palette, or −1.
+    private func lookUp(
+        _ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int
+    ) -> Int {
+        for i in 0..<count {
+            let index = Int(sample(from, i)) * 3
+            guard index < palette.count else { return i }
+            for c in 0..<3 { to[i &* step &+ c] = palette[index + c] }
+        }
+        return -1
+    }
+
     /// Sample `i` of a row of one sample a pixel and at most eight bits.
-    @inline(__always) private func sample(_ rows: [UInt8], _ start: Int, _ i: Int) -> UInt8 {
+    @inline(__always) private func sample(_ from: UnsafePointer<UInt8>, _ i: Int) -> UInt8 {
         let depth = header.depth
-        if depth == 8 { return rows[start + i] }
-        let bit = i * depth
-        return rows[start + bit / 8] >> UInt8(8 - depth - bit % 8) & UInt8(1 << depth - 1)
+        if depth == 8 { return from[i] }
+        let bit = i &* depth
+        return from[bit &>> 3] &>> UInt8(8 &- depth &- (bit & 7)) & UInt8(1 &<< depth &- 1)
     }
 }

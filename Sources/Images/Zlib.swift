@@ -11,28 +11,34 @@ public enum Zlib {
         let flags = bytes[1]
         guard method & 15 == 8, method >> 4 <= 7, (Int(method) << 8 | Int(flags)) % 31 == 0, flags & 32 == 0
         else { throw ImageError(.badCompression, offset: 0) }
-        var inflater = Inflater(bytes, from: 2, limit: limit)
-        try inflater.run()
-        let end = inflater.bits.byteOffset
+        // Deflate cannot make more than 1,032 bytes of one, so a small stream never takes much memory.
+        let capacity = bytes.count < limit / 1_032 ? bytes.count * 1_032 : limit
+        var output = [UInt8](repeating: 0, count: capacity)
+        let (count, end) = try bytes.withUnsafeBufferPointer { input throws(ImageError) in
+            try output.withUnsafeMutableBufferPointer { buffer throws(ImageError) in
+                var inflater = Inflater(BitReader(input, from: 2), into: buffer)
+                try inflater.run()
+                return (inflater.count, inflater.bits.byteOffset)
+            }
+        }
+        output.removeLast(capacity - count)
         guard end + 4 <= bytes.count else { throw ImageError(.badCompression, offset: bytes.count) }
         var expected: UInt32 = 0
         for i in 0..<4 { expected = expected << 8 | UInt32(bytes[end + i]) }
-        guard Adler32.checksum(inflater.output) == expected else { throw ImageError(.badAdler, offset: end) }
-        return inflater.output
+        guard Adler32.checksum(output) == expected else { throw ImageError(.badAdler, offset: end) }
+        return output
     }
 }
 
-/// Deflate blocks from bytes into a growing output.
+/// Deflate blocks from bits into a buffer that holds all they may make.
 private struct Inflater {
     var bits: BitReader
-    var output: [UInt8] = []
-    private let limit: Int
+    private let output: UnsafeMutableBufferPointer<UInt8>
+    private(set) var count = 0
 
-    init(_ bytes: [UInt8], from start: Int, limit: Int) {
-        bits = BitReader(bytes, from: start)
-        self.limit = limit
-        // Deflate cannot make more than 1,032 bytes of one, so a small stream never takes much memory.
-        output.reserveCapacity(bytes.count < limit / 1_032 ? bytes.count * 1_032 : limit)
+    init(_ bits: BitReader, into output: UnsafeMutableBufferPointer<UInt8>) {
+        self.bits = bits
+        self.output = output
     }
 
     mutating func run() throws(ImageError) {
@@ -51,9 +57,9 @@ private struct Inflater {
 
     private var damaged: ImageError { ImageError(.badCompression, offset: bits.byteOffset) }
 
-    private func checkRoom(_ count: Int) throws(ImageError) {
-        guard count <= limit - output.count else {
-            throw ImageError(.tooMuchData(limit: limit), offset: bits.byteOffset)
+    @inline(__always) private func checkRoom(_ more: Int) throws(ImageError) {
+        guard more <= output.count &- count else {
+            throw ImageError(.tooMuchData(limit: output.count), offset: bits.byteOffset)
         }
     }
 
@@ -62,8 +68,9 @@ private struct Inflater {
         let length = Int(try bits.take(16))
         guard Int(try bits.take(16)) == length ^ 0xffff else { throw damaged }
         try checkRoom(length)
-        guard let range = bits.takeBytes(length) else { throw damaged }
-        output.append(contentsOf: bits.bytes[range])
+        guard let source = bits.takeBytes(length) else { throw damaged }
+        for i in 0..<length { output[count &+ i] = source[i] }
+        count &+= length
     }
 
     private mutating func dynamic() throws(ImageError) {
@@ -101,6 +108,7 @@ private struct Inflater {
         try compressed(literalTable, distanceTable)
     }
 
+    @inline(__always)
     private mutating func decode(_ table: HuffmanTable) throws(ImageError) -> Int {
         bits.fill()
         let entry = table.lookUp(bits.peeked)
@@ -112,11 +120,16 @@ private struct Inflater {
     private mutating func compressed(
         _ literals: HuffmanTable, _ distances: HuffmanTable
     ) throws(ImageError) {
+        // `checkRoom` comes before every store.
+        guard let target = output.baseAddress else {
+            throw ImageError(.tooMuchData(limit: 0), offset: bits.byteOffset)
+        }
         while true {
             let symbol = try decode(literals)
             if symbol < 256 {
                 try checkRoom(1)
-                output.append(UInt8(symbol))
+                target[count] = UInt8(truncatingIfNeeded: symbol)
+                count &+= 1
                 continue
             }
             if symbol == 256 { return }
@@ -127,10 +140,12 @@ private struct Inflater {
             let extra = max(0, code / 2 - 1)
             let base = code < 4 ? code + 1 : ((2 + code % 2) << extra) + 1
             let distance = base + Int(try bits.take(extra))
-            guard distance <= output.count else { throw damaged }
+            guard distance <= count else { throw damaged }
             try checkRoom(length)
-            let from = output.count - distance
-            for i in 0..<length { output.append(output[from + i]) }
+            let to = target + count
+            let from = to - distance
+            for i in 0..<length { to[i] = from[i] }
+            count &+= length
         }
     }
 

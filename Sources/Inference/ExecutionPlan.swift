@@ -80,7 +80,8 @@ struct ExecutionPlan {
         return true
     }
 
-    private static func plane(_ shape: ActivationShape, readBy layers: ArraySlice<QuantizedLayer>) -> QS8Plane {
+    private static func plane(_ shape: ActivationShape, readBy layers: ArraySlice<QuantizedLayer>) -> QS8Plane
+    {
         var border = 0
         if case .conv2d(let next)? = layers.first { border = next.padding }
         return QS8Plane(height: shape.height, width: shape.width, channels: shape.channels, border: border)

@@ -108,7 +108,8 @@ struct ModelFileReader {
         let start = reader.position
         let count = try reader.u16()
         guard count <= ModelRules.maximumClasses else {
-            throw ModelFileError(.countTooLarge(limit: ModelRules.maximumClasses, found: count), offset: start)
+            throw ModelFileError(
+                .countTooLarge(limit: ModelRules.maximumClasses, found: count), offset: start)
         }
         var labels: [[UInt8]] = []
         for _ in 0..<count { labels.append(try reader.data(try reader.u16())) }

@@ -18,7 +18,8 @@ struct ModelFileSections {
             throw ModelFileError(.unsupportedVersion(major: major, minor: minor), offset: 8)
         }
         let count = try reader.count(limit: Layout.maximumSections)
-        guard count >= Layout.requiredSections, minor > Layout.minor || count == Layout.requiredSections else {
+        guard count >= Layout.requiredSections, minor > Layout.minor || count == Layout.requiredSections
+        else {
             throw ModelFileError(.badSection(section: count), offset: 12)
         }
         let length = try reader.u64()

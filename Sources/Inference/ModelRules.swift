@@ -95,8 +95,11 @@ private struct LayerRules {
         case .dense(let dense): return try plan(dense)
         case .maxPool2d(let window, let stride):
             try needPicture()
-            guard (1...ModelRules.maximumKernel).contains(window), (1...ModelRules.maximumKernel).contains(stride)
-            else { throw error(.layerGeometry, expected: ModelRules.maximumKernel, found: max(window, stride)) }
+            guard (1...ModelRules.maximumKernel).contains(window),
+                (1...ModelRules.maximumKernel).contains(stride)
+            else {
+                throw error(.layerGeometry, expected: ModelRules.maximumKernel, found: max(window, stride))
+            }
             guard window <= input.height, window <= input.width else {
                 throw error(.windowTooLarge, expected: min(input.height, input.width), found: window)
             }
@@ -131,7 +134,8 @@ private struct LayerRules {
         // With the padding that the plane of the input has to hold.
         _ = try product(height, width, input.channels, limit: ModelRules.maximumActivation)
         _ = try product(output.height, output.width, output.channels, limit: ModelRules.maximumActivation)
-        let window = try product(c.kernelHeight, c.kernelWidth, input.channels, limit: ModelRules.maximumWeights)
+        let window = try product(
+            c.kernelHeight, c.kernelWidth, input.channels, limit: ModelRules.maximumWeights)
         let outputBound = try checkNumbers(
             inputs: window, outputs: c.outputChannels, weights: c.weights, bias: c.bias,
             multipliers: c.multipliers, output: c.output)
@@ -154,7 +158,8 @@ private struct LayerRules {
         return LayerPlan(
             input: input,
             output: ActivationShape(height: 1, width: 1, channels: dense.outputs, isFlat: true),
-            multiplyAccumulates: UInt64(dense.weights.count), parameters: dense.weights.count + dense.bias.count,
+            multiplyAccumulates: UInt64(dense.weights.count),
+            parameters: dense.weights.count + dense.bias.count,
             outputBound: outputBound)
     }
 

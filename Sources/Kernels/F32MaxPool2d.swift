@@ -54,7 +54,9 @@ public struct F32MaxPool2d: Sendable {
     ///
     /// Numbers as floats: comparisons of floats are single instructions, those of integers are not.
     @inline(__always)
-    private func maximum(_ x: UnsafePointer<Float>, _ lanes: Int) -> (value: SIMD8<Float>, place: SIMD8<Float>) {
+    private func maximum(_ x: UnsafePointer<Float>, _ lanes: Int) -> (
+        value: SIMD8<Float>, place: SIMD8<Float>
+    ) {
         var best = load(x, lanes)
         var place = SIMD8<Float>.zero
         var number: Float = 0
@@ -86,7 +88,8 @@ public struct F32MaxPool2d: Sendable {
 
     /// Writes for each window the element of v at the first maximum of x.
     public func select(
-        _ v: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, workers: Workers
+        _ v: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+        workers: Workers
     ) {
         workers.forEachRange(images, grain: grain) { range in
             for image in range {
@@ -105,7 +108,8 @@ public struct F32MaxPool2d: Sendable {
 
     /// Writes zeros, with each dy added at the first maximum of its window of x, windows ascending.
     public func scatter(
-        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>, workers: Workers
+        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>,
+        workers: Workers
     ) {
         workers.forEachRange(images, grain: grain) { range in
             for image in range {

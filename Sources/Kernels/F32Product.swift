@@ -50,7 +50,8 @@ struct F32Product {
                 a0: a + row(first), a1: a + row(min(first + 1, last)), a2: a + row(min(first + 2, last)),
                 a3: a + row(min(first + 3, last)), a4: a + row(min(first + 4, last)),
                 a5: a + row(min(first + 5, last)), a6: a + row(min(first + 6, last)),
-                a7: a + row(min(first + 7, last)), depth: depth, b: b + panel * bPanelStride, bStride: bStride,
+                a7: a + row(min(first + 7, last)), depth: depth, b: b + panel * bPanelStride,
+                bStride: bStride,
                 start: start.map { $0 + first * startStride + column }, startStride: startStride,
                 c: c + first * cStride + column, cStride: cStride, rows: min(narrow ? 8 : 5, rows - first),
                 columns: min(narrow ? 8 : 16, columns - column))

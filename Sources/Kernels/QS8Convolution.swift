@@ -135,30 +135,46 @@ package struct QS8Convolution: Sendable {
         _ source: UnsafePointer<Int16>, _ places: UnsafePointer<Int32>, _ count: Int,
         _ patch: UnsafeMutablePointer<Int16>
     ) {
-        let rowPitch = input.rowPitch
-        let patchPitch = filter.pairs * 2 + QS8Plane.slack
-        for pixel in 0..<count {
-            var from = source + Int(places[pixel])
-            var to = patch + pixel &* patchPitch
-            if rowLength <= 4 {
-                for _ in 0..<kernelHeight {
-                    lanes_store_half(to, lanes_load_half(from))
-                    from += rowPitch
-                    to += rowLength
-                }
-            } else if rowLength <= 8 {
-                for _ in 0..<kernelHeight {
-                    lanes_store(to, lanes_load(from))
-                    from += rowPitch
-                    to += rowLength
-                }
-            } else {
-                for _ in 0..<kernelHeight {
-                    lanes_store(to, lanes_load(from))
-                    lanes_store(to + 8, lanes_load(from + 8))
-                    from += rowPitch
-                    to += rowLength
-                }
+        let rows = QS8Rows(
+            source: source, places: places, count: count, height: kernelHeight, length: rowLength,
+            pitch: input.rowPitch, patchPitch: filter.pairs * 2 + QS8Plane.slack)
+        if rowLength <= 4 {
+            rows.copy(to: patch) { lanes_store_half($0, lanes_load_half($1)) }
+        } else if rowLength <= 8 {
+            rows.copy(to: patch) { lanes_store($0, lanes_load($1)) }
+        } else {
+            rows.copy(to: patch) {
+                lanes_store($0, lanes_load($1))
+                lanes_store($0 + 8, lanes_load($1 + 8))
+            }
+        }
+    }
+}
+
+/// The rows of the windows of some pixels.
+private struct QS8Rows {
+    let source: UnsafePointer<Int16>
+    let places: UnsafePointer<Int32>
+    let count: Int
+    let height: Int
+    let length: Int
+    let pitch: Int
+    let patchPitch: Int
+
+    /// Calls `copyRow` for each row of each window, row by row so that the inner loop is the long one.
+    @inline(__always)
+    func copy(
+        to patch: UnsafeMutablePointer<Int16>,
+        _ copyRow: (UnsafeMutablePointer<Int16>, UnsafePointer<Int16>) -> Void
+    ) {
+        for row in 0..<height {
+            let from = source + row &* pitch
+            var to = patch + row &* length
+            var pixel = 0
+            while pixel < count {
+                copyRow(to, from + Int(places[pixel]))
+                to += patchPitch
+                pixel &+= 1
             }
         }
     }

@@ -3,11 +3,11 @@
 /// Results do not: integer sums are exact in any order.
 enum QS8Tiling {
     #if arch(wasm32)
-    /// Wasm locals are as cheap as registers and not scarce; shared loads pay.
-    static let widestTile = 8
+        /// Wasm locals are as cheap as registers and not scarce; shared loads pay.
+        static let widestTile = 8
     #else
-    /// Sixteen accumulators and their operands are about what the registers hold.
-    static let widestTile = 4
+        /// Sixteen accumulators and their operands are about what the registers hold.
+        static let widestTile = 4
     #endif
     /// Vectors of four output channels in a panel of a convolution.
     static let convolutionPanel = 4

@@ -20,7 +20,9 @@ public enum SelfTest {
         var labels = [UInt8](repeating: 0, count: batch)
         for _ in 0..<steps {
             for i in 0..<pixels.count { pixels[i] = UInt8(truncatingIfNeeded: random.next() >> 56) }
-            for i in 0..<batch { labels[i] = UInt8(truncatingIfNeeded: random.index(below: architecture.classes)) }
+            for i in 0..<batch {
+                labels[i] = UInt8(truncatingIfNeeded: random.index(below: architecture.classes))
+            }
             _ = try pixels.withUnsafeBufferPointer { pixels throws(LearnerError) in
                 try labels.withUnsafeBufferPointer { labels throws(LearnerError) in
                     try learner.step(pixels: pixels, labels: labels)

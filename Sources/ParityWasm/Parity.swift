@@ -10,7 +10,8 @@
         let presets = Preset.allCases
         guard preset >= 0, preset < presets.count,
             let hash = try? SelfTest.weightHash(
-                preset: presets[Int(preset)], steps: Int(steps), seed: UInt64(bitPattern: seed)), hash.count == 32
+                preset: presets[Int(preset)], steps: Int(steps), seed: UInt64(bitPattern: seed)),
+            hash.count == 32
         else { return 0 }
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: 32)
         for i in 0..<32 { memory[i] = hash[i] }

@@ -20,14 +20,8 @@ private struct Recorded {
         gradients = Autodiff.gradients(of: scalar, withRespectTo: leaves)
     }
 
-    /// Σ wᵢ·xᵢ with different weights, so that no error cancels.
-    static func weighted(_ x: Value, phase: Float = 0.3) -> Value {
-        let count = x.shape.count
-        let scale = x.graph.constant(phase)
-        // Weights that vary along the elements without another leaf: a running product of reshaped sums.
-        let flat = reshape(x, [count])
-        return sum(flat * flat * scale + flat)
-    }
+    /// Σ (phase·xᵢ² + xᵢ): a scalar whose gradient differs from element to element, so that no error cancels.
+    static func weighted(_ x: Value, phase: Float = 0.3) -> Value { sum(x * x * phase + x) }
 
     func reference(_ leaves: [[Double]]) -> ReferenceExecutor {
         var byPlace: [Int: [Double]] = [:]
@@ -60,7 +54,9 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
             let outputs = [recorded.result] + recorded.gradients
             let executor = PortableExecutor(
                 try Plan(recorded.graph, outputs: outputs + recorded.leaves), workers: workers)
-            for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) { try executor.write(numbers, to: leaf) }
+            for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) {
+                try executor.write(numbers, to: leaf)
+            }
             executor.run()
             for value in outputs {
                 let expected = reference[value]
@@ -69,7 +65,9 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
                 let scale = expected.reduce(1) { max($0, abs($1)) }
                 let terms = Double(testCase.shapes.reduce(1) { max($0, $1.reduce(1, *)) })
                 let tolerance = scale * (terms + 16) * Double(Float.ulpOfOne)
-                for i in found.indices { #expect(abs(Double(found[i]) - expected[i]) <= tolerance, "\(value.op) [\(i)]") }
+                for i in found.indices {
+                    #expect(abs(Double(found[i]) - expected[i]) <= tolerance, "\(value.op) [\(i)]")
+                }
             }
         }
     }
@@ -91,7 +89,8 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
     }
 
     /// The gradient of a scalar made of all gradients.
-    @Test(arguments: OpCase.all) func secondDerivativesAgreeWithCentralDifferences(_ testCase: OpCase) throws {
+    @Test(arguments: OpCase.all) func secondDerivativesAgreeWithCentralDifferences(_ testCase: OpCase) throws
+    {
         let recorded = Recorded(testCase)
         var total = recorded.graph.constant(0)
         for gradient in recorded.gradients { total = total + Recorded.weighted(gradient, phase: 0.7) }
@@ -102,11 +101,15 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
             for place in places(second.shape.count) {
                 let difference = recorded.difference(total, leaf: leaf, place)
                 let found = reference[second][place]
-                #expect(abs(found - difference) <= 2e-6 * max(1, abs(difference), abs(reference[total][0])), "leaf \(leaf) [\(place)]")
+                #expect(
+                    abs(found - difference) <= 2e-6 * max(1, abs(difference), abs(reference[total][0])),
+                    "leaf \(leaf) [\(place)]")
             }
         }
         let executor = PortableExecutor(try Plan(recorded.graph, outputs: seconds + recorded.leaves))
-        for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) { try executor.write(numbers, to: leaf) }
+        for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) {
+            try executor.write(numbers, to: leaf)
+        }
         executor.run()
         for second in seconds {
             let expected = reference[second]

@@ -66,13 +66,16 @@ struct OpVector: Decodable, Sendable, CustomTestStringConvertible {
         #expect(result.shape == Shape(vector.resultShape))
         let cotangent = graph.input(result.shape)
         let found = gradients(of: sum(result * cotangent), withRespectTo: leaves)
-        let executor = PortableExecutor(try Plan(graph, outputs: [result, cotangent] + leaves + found), workers: .threads(2))
+        let executor = PortableExecutor(
+            try Plan(graph, outputs: [result, cotangent] + leaves + found), workers: .threads(2))
         for (leaf, numbers) in zip(leaves, vector.leaves) { try executor.write(numbers, to: leaf) }
         try executor.write(vector.cotangent, to: cotangent)
         executor.run()
         let terms = vector.leaves.reduce(result.shape.count) { max($0, $1.count) } + 16
         compare(executor.read(result), vector.result, terms)
-        for (gradient, expected) in zip(found, vector.gradients) { compare(executor.read(gradient), expected, terms) }
+        for (gradient, expected) in zip(found, vector.gradients) {
+            compare(executor.read(gradient), expected, terms)
+        }
     }
 
     private func compare(_ found: [Float], _ expected: [Double], _ terms: Int) {

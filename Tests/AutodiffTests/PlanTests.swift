@@ -49,7 +49,8 @@ import Testing
         let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
         let result = testCase.build(leaves)
         let slopes = gradients(of: sum(result), withRespectTo: leaves)
-        let executor = PortableExecutor(try Plan(graph, outputs: [result] + slopes + leaves), workers: .threads(2))
+        let executor = PortableExecutor(
+            try Plan(graph, outputs: [result] + slopes + leaves), workers: .threads(2))
         let numbers = testCase.leaves()
         for (leaf, array) in zip(leaves, numbers) { try executor.write(array, to: leaf) }
         executor.run()
@@ -85,7 +86,8 @@ import Testing
     private typealias Build = @Sendable (Graph) -> Value
 
     private static let faults: [(ShapeFault, Build)] = [
-        (.broadcast, { $0.input([2, 3]) + $0.input([2]) }), (.broadcast, { broadcast($0.input([2, 3]), to: [3, 2]) }),
+        (.broadcast, { $0.input([2, 3]) + $0.input([2]) }),
+        (.broadcast, { broadcast($0.input([2, 3]), to: [3, 2]) }),
         (.broadcast, { broadcast($0.input([2, 3]), to: [3]) }), (.count, { reshape($0.input([2, 3]), [5]) }),
         (.axes, { sum($0.input([2]), axes: [1]) }), (.axes, { transpose($0.input([2, 2]), [0, 0]) }),
         (.axes, { transpose($0.input([2, 2]), [0]) }), (.rank, { matmul($0.input([2]), $0.input([2, 2])) }),

@@ -17,7 +17,9 @@ private struct Generator {
 
     mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 
-    mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) } }
+    mutating func bytes(_ count: Int) -> [UInt8] {
+        (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+    }
 
     mutating func type(depth: Int) -> CandidType {
         let primitives: [CandidType] = [
@@ -30,7 +32,9 @@ private struct Generator {
         case 1: return .vector(type(depth: depth - 1))
         case 2: return .record(fields(depth: depth - 1))
         case 3: return .variant(fields(depth: depth - 1))
-        case 4: return .function(CandidFunction(arguments: [type(depth: depth - 1)], results: [.nat], annotation: .query))
+        case 4:
+            return .function(
+                CandidFunction(arguments: [type(depth: depth - 1)], results: [.nat], annotation: .query))
         case 5: return .blob
         default: return primitives[below(primitives.count)]
         }
@@ -119,14 +123,16 @@ private struct Generator {
         #expect(failures > 1_000)
     }
 
-    @Test(arguments: [
-        ("0", [0x00], [0x00]), ("63", [0x3f], [0x3f]), ("64", [0x40], [0xc0, 0x00]), ("127", [0x7f], [0xff, 0x00]),
-        ("128", [0x80, 0x01], [0x80, 0x01]), ("624485", [0xe5, 0x8e, 0x26], [0xe5, 0x8e, 0x26]),
-        (
-            "18446744073709551616", [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],
-            [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]
-        ),
-    ] as [(String, [UInt8], [UInt8])])
+    @Test(
+        arguments: [
+            ("0", [0x00], [0x00]), ("63", [0x3f], [0x3f]), ("64", [0x40], [0xc0, 0x00]),
+            ("127", [0x7f], [0xff, 0x00]),
+            ("128", [0x80, 0x01], [0x80, 0x01]), ("624485", [0xe5, 0x8e, 0x26], [0xe5, 0x8e, 0x26]),
+            (
+                "18446744073709551616", [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02],
+                [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x02]
+            ),
+        ] as [(String, [UInt8], [UInt8])])
     func naturals(decimal: String, nat: [UInt8], int: [UInt8]) throws {
         let value = try #require(CandidInteger(digits: Array(decimal.utf8)))
         #expect(value.decimal == Array(decimal.utf8))
@@ -134,11 +140,12 @@ private struct Generator {
         #expect(try Candid.encode([.int(value)], as: [.int]) == [0x44, 0x49, 0x44, 0x4c, 0, 1, 0x7c] + int)
     }
 
-    @Test(arguments: [
-        ("-1", [0x7f]), ("-64", [0x40]), ("-65", [0xbf, 0x7f]), ("-123456", [0xc0, 0xbb, 0x78]),
-        ("-9223372036854775808", [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f]),
-        ("-9223372036854775809", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7e]),
-    ] as [(String, [UInt8])])
+    @Test(
+        arguments: [
+            ("-1", [0x7f]), ("-64", [0x40]), ("-65", [0xbf, 0x7f]), ("-123456", [0xc0, 0xbb, 0x78]),
+            ("-9223372036854775808", [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x7f]),
+            ("-9223372036854775809", [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7e]),
+        ] as [(String, [UInt8])])
     func negatives(decimal: String, bytes: [UInt8]) throws {
         let value = try #require(CandidInteger(digits: Array(decimal.utf8.dropFirst()), isNegative: true))
         #expect(value.decimal == Array(decimal.utf8))
@@ -149,10 +156,11 @@ private struct Generator {
     }
 
     /// Field ids published with the specification and the management canister.
-    @Test(arguments: [
-        ("Ok", 17724), ("Err", 3_456_837), ("canister_id", 1_313_628_723), ("wasm_module", 265_441_191),
-        ("settings", 2_336_062_691), ("amount", 3_573_748_184), ("e8s", 5_035_232),
-    ] as [(String, UInt32)])
+    @Test(
+        arguments: [
+            ("Ok", 17724), ("Err", 3_456_837), ("canister_id", 1_313_628_723), ("wasm_module", 265_441_191),
+            ("settings", 2_336_062_691), ("amount", 3_573_748_184), ("e8s", 5_035_232),
+        ] as [(String, UInt32)])
     func fieldIDs(name: String, id: UInt32) {
         #expect(Candid.hash(Array(name.utf8)) == id)
     }

@@ -24,17 +24,21 @@ import Testing
         let canister = try TestCanister()
         let uploader = TestSystem.uploader
         let file = TestFile([1, 2, 3], chunkBytes: 2)
-        #expect(try canister.call(.beginUpload, file.manifest, caller: uploader).err == .variant("not_authorized"))
+        #expect(
+            try canister.call(.beginUpload, file.manifest, caller: uploader).err == .variant("not_authorized")
+        )
         #expect(try canister.call(.grantUploader, .principal(uploader)).ok == .null)
         #expect(try canister.call(.uploaders) == .vector([.principal(uploader)]))
         #expect(try canister.call(.beginUpload, file.manifest, caller: uploader).ok != nil)
         #expect(canister.isAccepted("put_chunk", caller: uploader))
         #expect(
-            try canister.call(.grantUploader, .principal([9]), caller: uploader).err == .variant("not_authorized"))
+            try canister.call(.grantUploader, .principal([9]), caller: uploader).err
+                == .variant("not_authorized"))
         try canister.upgrade()
         #expect(try canister.call(.putChunk, file.chunk(0), caller: uploader).ok != nil)
         #expect(try canister.call(.revokeUploader, .principal(uploader)).ok == .null)
-        #expect(try canister.call(.putChunk, file.chunk(1), caller: uploader).err == .variant("not_authorized"))
+        #expect(
+            try canister.call(.putChunk, file.chunk(1), caller: uploader).err == .variant("not_authorized"))
     }
 
     @Test func theListOfUploadersIsBoundedAndHasNoDoubles() throws {
@@ -57,7 +61,9 @@ import Testing
         let controller = TestSystem.controller
         for method in Method.allCases where method != .classifyUpdate {
             #expect(canister.isAccepted("\(method.name)", caller: controller))
-            #expect(!canister.isAccepted("\(method.name)", [UInt8](repeating: 0, count: 3 << 20), caller: controller))
+            #expect(
+                !canister.isAccepted(
+                    "\(method.name)", [UInt8](repeating: 0, count: 3 << 20), caller: controller))
         }
         #expect(!canister.isAccepted("no_such_method", caller: controller))
         #expect(!canister.isAccepted("classify_update", caller: controller))

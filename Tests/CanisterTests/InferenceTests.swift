@@ -23,7 +23,9 @@ import Testing
         let expected = IntegerExecutor(try testModel(seed: 4)).logits(pixels: Self.pixels)
         for method in [Method.classify, .classifyUpdate] {
             let answer = try #require(
-                try canister.call(method, question(.variant("pixels", .blob(Self.pixels))), caller: TestSystem.stranger).ok)
+                try canister.call(
+                    method, question(.variant("pixels", .blob(Self.pixels))), caller: TestSystem.stranger
+                ).ok)
             let top = try #require(answer["top"]?.asVector)
             let order = expected.indices.sorted { expected[$0] > expected[$1] }
             #expect(top.compactMap { $0["index"]?.asUInt32 } == order.map { UInt32($0) })
@@ -40,13 +42,16 @@ import Testing
         #expect(try canister.logits(Self.pixels) == expected)
         let raw = try canister.call(
             .logitsRaw, .record(["count": .nat32(2), "pixels": .blob(Self.pixels + Self.pixels)]))
-        let bytes = expected.flatMap { logit in (0..<4).map { UInt8(truncatingIfNeeded: logit >> Int32(8 * $0)) } }
+        let bytes = expected.flatMap { logit in
+            (0..<4).map { UInt8(truncatingIfNeeded: logit >> Int32(8 * $0)) }
+        }
         #expect(raw.ok?["logits"] == .blob(bytes + bytes))
     }
 
     @Test(arguments: [(nil, 3), (0, 0), (1, 1), (2, 2), (3, 3), (400, 3), (.max, 3)] as [(UInt32?, Int)])
     func top(asked: UInt32?, given: Int) throws {
-        let answer = try serving().call(.classify, question(.variant("pixels", .blob(Self.pixels)), top: asked))
+        let answer = try serving().call(
+            .classify, question(.variant("pixels", .blob(Self.pixels)), top: asked))
         #expect(answer.ok?["top"]?.asVector?.count == given)
     }
 
@@ -139,7 +144,8 @@ import Testing
         let vectorOfNulls: [UInt8] = [
             0x44, 0x49, 0x44, 0x4c, 1, 0x6d, 0x7f, 1, 0, 0x80, 0x94, 0xeb, 0xdc, 0x03,
         ]
-        guard case .replied(let answer) = try canister.raw(method, vectorOfNulls, caller: TestSystem.controller)
+        guard
+            case .replied(let answer) = try canister.raw(method, vectorOfNulls, caller: TestSystem.controller)
         else { throw TestCanister.Fault.rejected }
         #expect(answer.err?.payload(of: "bad_request") != nil)
         let long = [UInt8](repeating: 0, count: 5 << 20)
@@ -149,12 +155,19 @@ import Testing
     }
 
     private static func examples(_ file: TestFile) throws -> [(CandidType, CandidValue)] {
-        let image: CandidValue = .variant("png", .blob(png(width: 5, height: 6, channels: 1, pixels: [UInt8](repeating: 9, count: 30))))
+        let image: CandidValue = .variant(
+            "png", .blob(png(width: 5, height: 6, channels: 1, pixels: [UInt8](repeating: 9, count: 30))))
         let hash: CandidValue = .blob(file.sha256)
         return [
             (Method.classify.argumentTypes[0], .record(["image": image, "top": .optional(.nat32(2))])),
-            (Method.logits.argumentTypes[0], .vector([image, .variant("pixels", .blob([UInt8](repeating: 1, count: 30)))])),
-            (Method.logitsRaw.argumentTypes[0], .record(["count": .nat32(1), "pixels": .blob([UInt8](repeating: 2, count: 30))])),
+            (
+                Method.logits.argumentTypes[0],
+                .vector([image, .variant("pixels", .blob([UInt8](repeating: 1, count: 30)))])
+            ),
+            (
+                Method.logitsRaw.argumentTypes[0],
+                .record(["count": .nat32(1), "pixels": .blob([UInt8](repeating: 2, count: 30))])
+            ),
             (Method.beginUpload.argumentTypes[0], TestFile([4, 5, 6, 7], chunkBytes: 3).manifest),
             (Method.putChunk.argumentTypes[0], TestFile([1, 2, 3], chunkBytes: 2).chunk(1)),
             (.blob, hash), (.nat64, .nat64(1)), (.principal, .principal([1, 2, 3])), (.null, .null),

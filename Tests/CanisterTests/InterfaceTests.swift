@@ -1,6 +1,7 @@
 import Candid
 import Canister
 import Foundation
+import IC0
 import Testing
 
 /// The checkout, found from this file.
@@ -33,6 +34,25 @@ private let checkout = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         let exports = try String(contentsOf: file, encoding: .utf8)
             .matches(of: /@_expose\(wasm, "(canister_(?:query|update) [a-z_]+)"\)/).map { String($0.1) }
         #expect(exports == Method.allCases.map { "canister_\($0.isQuery ? "query" : "update") \($0.name)" })
+    }
+
+    /// Every import is a function of the system API with that very signature, in the C calling convention (Swift's
+    /// own adds parameters on wasm32).
+    @Test func importsAreThoseOfTheSystemAPI() throws {
+        let file = checkout.appendingPathComponent("Sources/IC0/Imports.swift")
+        let declarations = try String(contentsOf: file, encoding: .utf8).matches(
+            of: /@_extern\(wasm, module: "ic0", name: "(\w+)"\)(.*)\s+func \w+\((.*)\)(?: -> (\w+))?/)
+        #expect(declarations.count > 15)
+        for declaration in declarations {
+            let call = try #require(SystemCall(name: Array(declaration.1.utf8)), "\(declaration.1)")
+            #expect(declaration.2 == " @_extern(c)", "\(declaration.1)")
+            let parameters = declaration.3.split(separator: ",").map { parameter -> SystemValue in
+                parameter.hasSuffix("Int64") ? .i64 : .i32
+            }
+            let results = declaration.4.map { [$0 == "Int64" ? SystemValue.i64 : .i32] } ?? []
+            #expect(call.parameters(wide: false) == parameters, "\(declaration.1)")
+            #expect(call.results(wide: false) == results, "\(declaration.1)")
+        }
     }
 
     /// The type with every definition replaced by what it stands for; the interface is not recursive.

@@ -110,7 +110,9 @@ import Testing
     /// One damaged copy of the directory costs at most the last change; two are an error.
     @Test func directoryCopies() throws {
         let canister = try TestCanister()
-        for byte in 1...3 as ClosedRange<UInt8> { _ = try canister.call(.grantUploader, .principal([byte, byte])) }
+        for byte in 1...3 as ClosedRange<UInt8> {
+            _ = try canister.call(.grantUploader, .principal([byte, byte]))
+        }
         let whole = canister.system.stable
         for copy in [1, 2] {
             for offset in [0, 5, 8, 12, 16, 24, 40, 60] {

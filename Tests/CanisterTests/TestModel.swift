@@ -70,14 +70,17 @@ extension TestCanister {
 
     /// The integer logits of one picture.
     func logits(_ pixels: [UInt8]) throws -> [Int32]? {
-        try call(.logits, .vector([.variant("pixels", .blob(pixels))])).ok?["logits"]?.asVector?.first?.asVector?
+        try call(.logits, .vector([.variant("pixels", .blob(pixels))])).ok?["logits"]?.asVector?.first?
+            .asVector?
             .compactMap(\.asInt32)
     }
 }
 
 /// A PNG with 8-bit grey or RGB pixels, stored without compression.
 func png(width: Int, height: Int, channels: Int, pixels: [UInt8]) -> [UInt8] {
-    func bigEndian(_ value: UInt32) -> [UInt8] { [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) } }
+    func bigEndian(_ value: UInt32) -> [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+    }
     func chunk(_ type: String, _ content: [UInt8]) -> [UInt8] {
         let body = Array(type.utf8) + content
         return bigEndian(UInt32(content.count)) + body + bigEndian(CRC32.checksum(body))
@@ -85,7 +88,9 @@ func png(width: Int, height: Int, channels: Int, pixels: [UInt8]) -> [UInt8] {
     var rows: [UInt8] = []
     for y in 0..<height { rows += [0] + pixels[(y * width * channels)..<((y + 1) * width * channels)] }
     let length = UInt16(rows.count)
-    let stored: [UInt8] = [1, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255), UInt8(~length >> 8)]
+    let stored: [UInt8] = [
+        1, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255), UInt8(~length >> 8),
+    ]
     let header =
         bigEndian(UInt32(width)) + bigEndian(UInt32(height)) + [8, channels == 1 ? 0 : 2, 0, 0, 0]
     return [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] + chunk("IHDR", header)

@@ -54,7 +54,9 @@ final class TestSystem: SystemAPI {
     }
 
     func stableRead(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) {
-        stable.withUnsafeBytes { buffer.copyMemory(from: .init(rebasing: $0[Int(offset)..<(Int(offset) + buffer.count)])) }
+        stable.withUnsafeBytes {
+            buffer.copyMemory(from: .init(rebasing: $0[Int(offset)..<(Int(offset) + buffer.count)]))
+        }
     }
 
     func stableWrite(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
@@ -95,7 +97,9 @@ final class TestCanister {
         _ method: Method, _ values: CandidValue..., caller: [UInt8] = TestSystem.controller
     ) throws -> CandidValue {
         let argument = try Candid.encode(values, as: method.argumentTypes)
-        guard case .replied(let value) = try raw(method, argument, caller: caller) else { throw Fault.rejected }
+        guard case .replied(let value) = try raw(method, argument, caller: caller) else {
+            throw Fault.rejected
+        }
         return value
     }
 

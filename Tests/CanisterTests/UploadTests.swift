@@ -17,8 +17,10 @@ import Testing
         var rounds = 0
         while true {
             rounds += 1
-            let missing = try #require(try canister.call(.beginUpload, file.manifest).ok?["missing"]?.asVector)
-                .compactMap(\.asUInt32)
+            let missing = try #require(
+                try canister.call(.beginUpload, file.manifest).ok?["missing"]?.asVector
+            )
+            .compactMap(\.asUInt32)
             #expect(
                 try canister.call(.missingChunks, .blob(file.sha256)).ok
                     == .vector(missing.map { .nat32($0) }))
@@ -68,7 +70,9 @@ import Testing
     @Test func manifestsThatLie() throws {
         let canister = try TestCanister()
         let hash = [UInt8](repeating: 1, count: 32)
-        func begin(_ size: UInt64, _ chunk: UInt32, _ hashes: Int, sha256: [UInt8], each: [UInt8]) throws -> CandidValue? {
+        func begin(_ size: UInt64, _ chunk: UInt32, _ hashes: Int, sha256: [UInt8], each: [UInt8]) throws
+            -> CandidValue?
+        {
             try canister.call(
                 .beginUpload,
                 .record([
@@ -90,8 +94,9 @@ import Testing
         #expect(try begin(101, 10, 10, sha256: hash, each: hash) == wrongSize(11, 10))
         #expect(try begin(100, 10, 10, sha256: [1], each: hash) == wrongSize(32, 1))
         #expect(try begin(100, 10, 10, sha256: hash, each: [1, 2]) == wrongSize(32, 2))
-        #expect(try begin(100, (1 << 20) + 1, 1, sha256: hash, each: hash) == tooLarge(1 << 20, (1 << 20) + 1))
-        #expect(try begin(.max, 1, 1, sha256: hash, each: hash) == tooLarge(128 << 20, .max))
+        #expect(
+            try begin(100, (1 << 20) + 1, 1, sha256: hash, each: hash) == tooLarge(1 << 20, (1 << 20) + 1))
+        #expect(try begin(.max, 1, 1, sha256: hash, each: hash) == tooLarge(96 << 20, .max))
         #expect(try begin(1 << 20, 1, 1, sha256: hash, each: hash) == tooLarge(16_384, 1 << 20))
         #expect(canister.system.stable == before)
     }
@@ -121,9 +126,22 @@ import Testing
         _ = try canister.call(.putChunk, file.chunk(1))
         #expect(try canister.call(.beginUpload, otherwise.manifest).err?.payload(of: "bad_request") != nil)
         #expect(try canister.call(.abortUpload, .blob(file.sha256)).ok == .null)
-        // The pages are used again: what was there before must not count as arrived.
         #expect(
-            try canister.call(.beginUpload, otherwise.manifest).ok == .record(["missing": .vector([.nat32(0), .nat32(1)])]))
+            try canister.call(.beginUpload, otherwise.manifest).ok
+                == .record(["missing": .vector([.nat32(0), .nat32(1)])]))
+    }
+
+    /// The pages of an aborted upload are used again: what arrived then does not count now.
+    @Test func anAbortedUploadStartsOver() throws {
+        let canister = try TestCanister()
+        let file = TestFile([UInt8](0..<100), chunkBytes: 30)
+        _ = try canister.call(.beginUpload, file.manifest)
+        _ = try canister.call(.putChunk, file.chunk(1))
+        _ = try canister.call(.abortUpload, .blob(file.sha256))
+        _ = try canister.call(.beginUpload, file.manifest)
+        #expect(
+            try canister.call(.missingChunks, .blob(file.sha256)).ok
+                == .vector((0..<4).map { .nat32($0) }))
     }
 
     /// All chunks as promised, but the file is not a model, or not the promised file.
@@ -138,11 +156,13 @@ import Testing
         guard case .record(let fields) = junk.manifest else { return }
         let lie: CandidValue = .record(
             CandidRecord(
-                fields.list.map { $0.value == .blob(junk.sha256) ? .init(id: $0.id, value: .blob(hash)) : $0 }))
+                fields.list.map { $0.value == .blob(junk.sha256) ? .init(id: $0.id, value: .blob(hash)) : $0 }
+            ))
         _ = try canister.call(.beginUpload, lie)
         for (index, chunk) in junk.chunks.enumerated() {
             _ = try canister.call(
-                .putChunk, .record(["sha256": .blob(hash), "index": .nat32(UInt32(index)), "data": .blob(chunk)]))
+                .putChunk,
+                .record(["sha256": .blob(hash), "index": .nat32(UInt32(index)), "data": .blob(chunk)]))
         }
         #expect(
             try canister.call(.activate, .blob(hash)).err
@@ -153,7 +173,8 @@ import Testing
     @Test func uploadsUnderWayAreBounded() throws {
         let canister = try TestCanister()
         for index in 0..<8 {
-            #expect(try canister.call(.beginUpload, TestFile([UInt8(index)], chunkBytes: 1).manifest).ok != nil)
+            #expect(
+                try canister.call(.beginUpload, TestFile([UInt8(index)], chunkBytes: 1).manifest).ok != nil)
         }
         let ninth = TestFile([99], chunkBytes: 1)
         #expect(try canister.call(.beginUpload, ninth.manifest).err?.payload(of: "bad_request") != nil)

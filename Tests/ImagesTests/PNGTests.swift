@@ -28,7 +28,9 @@ struct PNGVector: CustomTestStringConvertible {
     }()
 
     /// One of each colour type, 9x10.
-    static let several = all.filter { $0.width > 1 && ($0.name.contains("depth8") || $0.name.contains("adam7")) }
+    static let several = all.filter {
+        $0.width > 1 && ($0.name.contains("depth8") || $0.name.contains("adam7"))
+    }
 }
 
 /// Builds files that no encoder would write.
@@ -51,7 +53,10 @@ enum Craft {
     /// A zlib stream of stored blocks.
     static func zlib(_ data: [UInt8]) -> [UInt8] {
         let length = UInt16(data.count)
-        return [0x78, 0x01, 0x01, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255), UInt8(~length >> 8)]
+        return [
+            0x78, 0x01, 0x01, UInt8(length & 255), UInt8(length >> 8), UInt8(~length & 255),
+            UInt8(~length >> 8),
+        ]
             + data + number(Adler32.checksum(data))
     }
 
@@ -102,7 +107,11 @@ enum Craft {
             let length = vector.file[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
             let kind = String(decoding: vector.file[offset + 4..<offset + 8], as: UTF8.self)
             let body = Array(vector.file[offset + 8..<offset + 8 + length])
-            if kind == "IDAT" { data += body } else if kind != "IEND" { before.append(Craft.chunk(kind, body)) }
+            if kind == "IDAT" {
+                data += body
+            } else if kind != "IEND" {
+                before.append(Craft.chunk(kind, body))
+            }
             offset += length + 12
         }
         var refused = 0
@@ -140,10 +149,13 @@ enum Craft {
         }
         #expect(throws: Never.self) { try PNG.decode(file(10), limits: ImageLimits()) }
         for (count, isLarger) in [(11, true), (60_000, true), (9, false), (0, false)] {
-            let error = #expect(throws: ImageError.self) { try PNG.decode(file(count), limits: ImageLimits()) }
+            let error = #expect(throws: ImageError.self) {
+                try PNG.decode(file(count), limits: ImageLimits())
+            }
             switch error?.reason {
             case .tooMuchData(let limit): #expect(isLarger && limit == 10)
-            case .tooLittleData(let expected, let found): #expect(!isLarger && expected == 10 && found == count)
+            case .tooLittleData(let expected, let found):
+                #expect(!isLarger && expected == 10 && found == count)
             default: Issue.record("another error for \(count)")
             }
         }
@@ -159,16 +171,26 @@ enum Craft {
             "data apart",
             [Craft.header(1, 1), Craft.chunk("IDAT", []), Craft.chunk("tIME", []), grey, Craft.end], .badChunk
         ),
-        ("unknown critical", [Craft.header(1, 1), Craft.chunk("ABCD", []), grey, Craft.end], .unknownCriticalChunk),
-        ("palette in grey", [Craft.header(1, 1), Craft.chunk("PLTE", [1, 2, 3]), grey, Craft.end], .badChunk),
+        (
+            "unknown critical", [Craft.header(1, 1), Craft.chunk("ABCD", []), grey, Craft.end],
+            .unknownCriticalChunk
+        ),
+        (
+            "palette in grey", [Craft.header(1, 1), Craft.chunk("PLTE", [1, 2, 3]), grey, Craft.end],
+            .badChunk
+        ),
         ("palette missing", [Craft.header(1, 1, colour: 3), grey, Craft.end], .badChunk),
         (
-            "palette late", [Craft.header(1, 1, colour: 2), grey, Craft.chunk("PLTE", [1, 2, 3]), Craft.end],
+            "palette late",
+            [Craft.header(1, 1, colour: 2), grey, Craft.chunk("PLTE", [1, 2, 3]), Craft.end],
             .badChunk
         ),
         (
             "palette too long",
-            [Craft.header(1, 1, depth: 1, colour: 3), Craft.chunk("PLTE", [UInt8](repeating: 0, count: 9)), grey],
+            [
+                Craft.header(1, 1, depth: 1, colour: 3), Craft.chunk("PLTE", [UInt8](repeating: 0, count: 9)),
+                grey,
+            ],
             .badChunk
         ),
         (

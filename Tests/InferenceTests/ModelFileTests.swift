@@ -41,7 +41,9 @@ import Testing
         }
     }
 
-    @Test("damage behind correct hashes never traps and never yields another file", arguments: [0x01, 0x80, 0xff] as [UInt8])
+    @Test(
+        "damage behind correct hashes never traps and never yields another file",
+        arguments: [0x01, 0x80, 0xff] as [UInt8])
     func resealed(mask: UInt8) throws {
         let bytes = try Self.smallFile()
         var accepted = 0
@@ -75,8 +77,12 @@ import Testing
 
     @Test("other files and other versions say so")
     func versions() throws {
-        #expect(throws: ModelFileError(.notAModelFile, offset: 0)) { try ModelFile.read(Array("PK\u{3}".utf8)) }
-        #expect(throws: ModelFileError(.truncated(expected: 8, found: 0), offset: 0)) { try ModelFile.read([]) }
+        #expect(throws: ModelFileError(.notAModelFile, offset: 0)) {
+            try ModelFile.read(Array("PK\u{3}".utf8))
+        }
+        #expect(throws: ModelFileError(.truncated(expected: 8, found: 0), offset: 0)) {
+            try ModelFile.read([])
+        }
         var bytes = try Self.smallFile()
         bytes[8] = 2
         #expect(throws: ModelFileError(.unsupportedVersion(major: 2, minor: 0), offset: 8)) {

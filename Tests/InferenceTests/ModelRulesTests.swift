@@ -6,7 +6,8 @@ import Testing
     static let input = InputGeometry(height: 4, width: 4, channels: 1, zeroPoints: [100], scale: 1)
 
     static func convolution(
-        outputs: Int = 2, kernel: Int = 3, stride: Int = 1, padding: Int = 1, weight: Int8 = 1, count: Int = 18,
+        outputs: Int = 2, kernel: Int = 3, stride: Int = 1, padding: Int = 1, weight: Int8 = 1,
+        count: Int = 18,
         bias: [Int32] = [0, 0], multipliers: [Float] = [0.1, 0.1], low: Int16 = 0, high: Int16 = 127
     ) -> QuantizedLayer {
         .conv2d(
@@ -101,13 +102,19 @@ import Testing
         let layers = [QuantizedLayer.flatten, Self.dense(16)]
         let two = [[65], [66]] as [[UInt8]]
         #expect(reason { () throws(QuantizedModelError) in try Self.model(layers) } == nil)
-        #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, labels: two) } == .labelCount)
-        #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, labels: []) } == .labelCount)
-        #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, logitScale: 0) } == .logitScale)
+        #expect(
+            reason { () throws(QuantizedModelError) in try Self.model(layers, labels: two) } == .labelCount)
+        #expect(
+            reason { () throws(QuantizedModelError) in try Self.model(layers, labels: []) } == .labelCount)
+        #expect(
+            reason { () throws(QuantizedModelError) in try Self.model(layers, logitScale: 0) } == .logitScale)
         #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, name: [0xff]) } == .notUTF8)
-        #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, labels: [[0xc0, 0x80]]) } == .notUTF8)
+        #expect(
+            reason { () throws(QuantizedModelError) in try Self.model(layers, labels: [[0xc0, 0x80]]) }
+                == .notUTF8)
         let long = [UInt8](repeating: 65, count: 257)
-        #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, name: long) } == .textTooLong)
+        #expect(
+            reason { () throws(QuantizedModelError) in try Self.model(layers, name: long) } == .textTooLong)
         for input in [
             InputGeometry(height: 0, width: 4, channels: 1, zeroPoints: [0], scale: 1),
             InputGeometry(height: 4, width: 4_097, channels: 1, zeroPoints: [0], scale: 1),
@@ -116,7 +123,9 @@ import Testing
             InputGeometry(height: 4, width: 4, channels: 1, zeroPoints: [256], scale: 1),
             InputGeometry(height: 4, width: 4, channels: 1, zeroPoints: [0], scale: .nan),
         ] {
-            #expect(reason { () throws(QuantizedModelError) in try Self.model(layers, input: input) } == .inputGeometry)
+            #expect(
+                reason { () throws(QuantizedModelError) in try Self.model(layers, input: input) }
+                    == .inputGeometry)
         }
     }
 

@@ -81,7 +81,8 @@ enum RandomModel {
                 outputChannels: outputs, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
                 padding: padding, weights: weights(&numbers, n * outputs), bias: biases(&numbers, outputs),
                 multipliers: multipliers(&numbers, outputs, n),
-                output: .activations(low: relu ? 0 : -127, high: relu && numbers.integer(0...1) == 1 ? 255 : 127)))
+                output: .activations(
+                    low: relu ? 0 : -127, high: relu && numbers.integer(0...1) == 1 ? 255 : 127)))
     }
 
     static func dense(_ numbers: inout Numbers, inputs: Int, outputs: Int, logits: Bool) -> QuantizedLayer {

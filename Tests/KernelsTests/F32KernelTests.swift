@@ -94,7 +94,8 @@ private let sizes = [1, 2, 3, 7, 8, 9, 17]
         var all: [F32Conv2d] = []
         for (channels, filters) in [(1, 6), (6, 16), (3, 1), (2, 7), (8, 9), (17, 3), (1, 17), (9, 8)] {
             for (kernelHeight, kernelWidth, stride, padding) in [
-                (1, 1, 1, 0), (3, 3, 1, 1), (2, 3, 1, 0), (5, 5, 1, 2), (3, 3, 2, 1), (3, 2, 3, 1), (1, 1, 2, 0),
+                (1, 1, 1, 0), (3, 3, 1, 1), (2, 3, 1, 0), (5, 5, 1, 2), (3, 3, 2, 1), (3, 2, 3, 1),
+                (1, 1, 2, 0),
             ] {
                 all.append(
                     F32Conv2d(
@@ -149,7 +150,9 @@ private let sizes = [1, 2, 3, 7, 8, 9, 17]
                             for v in 0..<s.kernelWidth {
                                 let row = i * s.stride + u - s.padding
                                 let column = j * s.stride + v - s.padding
-                                guard row >= 0, row < s.height, column >= 0, column < s.width else { continue }
+                                guard row >= 0, row < s.height, column >= 0, column < s.width else {
+                                    continue
+                                }
                                 for q in 0..<s.channels {
                                     body(
                                         ((b * s.height + row) * s.width + column) * s.channels + q,
@@ -171,7 +174,8 @@ private let sizes = [1, 2, 3, 7, 8, 9, 17]
     func agreesWithPlainLoops(_ channels: Int, _ pooling: (Int, Int)) {
         for (height, width) in [(3, 3), (4, 6), (7, 8), (5, 17)] {
             let size = F32MaxPool2d(
-                images: 2, height: height, width: width, channels: channels, window: pooling.0, stride: pooling.1)
+                images: 2, height: height, width: width, channels: channels, window: pooling.0,
+                stride: pooling.1)
             check(size)
         }
     }
@@ -230,7 +234,8 @@ private let sizes = [1, 2, 3, 7, 8, 9, 17]
         let a = numbers(count, seed: 1)
         let b = numbers(count, seed: 2)
         let functions: [(F32Unary, (Float) -> Float)] = [
-            (.negate, { -$0 }), (.relu, { $0 > 0 ? $0 : 0 }), (.exp, Scalar.exp), (.squareRoot, { $0.squareRoot() }),
+            (.negate, { -$0 }), (.relu, { $0 > 0 ? $0 : 0 }), (.exp, Scalar.exp),
+            (.squareRoot, { $0.squareRoot() }),
             (.log, Scalar.log),
         ]
         for (function, plain) in functions {

@@ -71,7 +71,9 @@ struct Convolution: CustomTestStringConvertible {
         // What lies in the slack must not matter.
         for i in input.storage - QS8Plane.slack..<input.storage { source[i] = 255 }
         for y in 0..<height {
-            for i in 0..<width * channels { source[input.offset(y, 0) + i] = pixels[y * width * channels + i] }
+            for i in 0..<width * channels {
+                source[input.offset(y, 0) + i] = pixels[y * width * channels + i]
+            }
         }
         var target = [Int16](repeating: 77, count: output.storage)
         output.clearBorder(&target)
@@ -153,7 +155,8 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
 }
 
 @Suite struct QS8DenseTests {
-    @Test("every size", arguments: [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100], [1, 2, 3, 7, 8, 9, 17, 33, 84])
+    @Test(
+        "every size", arguments: [1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 100], [1, 2, 3, 7, 8, 9, 17, 33, 84])
     func shapes(inputs: Int, outputs: Int) {
         var numbers = Numbers(UInt64(inputs * 1000 + outputs))
         let input = numbers.activations(inputs)

@@ -6,7 +6,9 @@ import Testing
     /// Distance in units in the last place of the correctly rounded result.
     private func ulps(_ found: Float, _ exact: Double) -> Double {
         let rounded = Float(exact)
-        if found == rounded { return abs(Double(found) - exact) / Double(max(rounded.ulp, .leastNonzeroMagnitude)) }
+        if found == rounded {
+            return abs(Double(found) - exact) / Double(max(rounded.ulp, .leastNonzeroMagnitude))
+        }
         return abs(Double(found) - exact) / Double(rounded.ulp)
     }
 

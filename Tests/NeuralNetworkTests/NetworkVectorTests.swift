@@ -98,7 +98,8 @@ let testPreprocessing = Preprocessing(zeroPoints: [73], scale: 1.0 / 90)
         let network = try Network(preset.architecture(height: 28, width: 28, channels: 1, classes: 10))
         let batch = vector.logits.count / 10
         let learner = try Learner(
-            network: network, preprocessing: testPreprocessing, batch: batch, optimizer: vector.optimizer, seed: 5)
+            network: network, preprocessing: testPreprocessing, batch: batch, optimizer: vector.optimizer,
+            seed: 5)
         let evaluator = try Evaluator(network: network, preprocessing: testPreprocessing, batch: 4)
         var random = SplitMix64(seed: 6)
         for step in vector.losses.indices {
@@ -114,7 +115,9 @@ let testPreprocessing = Preprocessing(zeroPoints: [73], scale: 1.0 / 90)
             #expect(abs(Double(result.loss) - vector.losses[step]) <= tolerance * vector.losses[step])
             #expect(result.correct == vector.correct[step])
         }
-        for (array, digest) in zip(learner.parameters, vector.parameters) { digest.expect(array, tolerance: tolerance) }
+        for (array, digest) in zip(learner.parameters, vector.parameters) {
+            digest.expect(array, tolerance: tolerance)
+        }
     }
 
     private func expectGradients(
@@ -141,7 +144,8 @@ let testPreprocessing = Preprocessing(zeroPoints: [73], scale: 1.0 / 90)
 
     @Test(arguments: OptimizerVector.all) func descendsLikePyTorch(_ vector: OptimizerVector) {
         let sgd = SGD(
-            learningRate: 0.1, momentum: vector.momentum, weightDecay: vector.weightDecay, nesterov: vector.nesterov)
+            learningRate: 0.1, momentum: vector.momentum, weightDecay: vector.weightDecay,
+            nesterov: vector.nesterov)
         var parameter = vector.initial
         var state = [Float](repeating: 0, count: parameter.count * sgd.stateSlots)
         for (step, gradient) in vector.gradients.enumerated() {

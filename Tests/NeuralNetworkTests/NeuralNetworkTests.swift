@@ -45,9 +45,18 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
         ([Layer.dense(units: 10)], NetworkError.shape(layer: 0, input: [1, 8, 8, 1], .rank)),
         ([.flatten, .relu, .dense(units: 9)], .logits(expected: 10, found: [1, 9])),
         ([.maxPool2d(window: 9, stride: 1)], .shape(layer: 0, input: [1, 8, 8, 1], .window)),
-        ([.relu, .conv2d(filters: 4, kernel: 3, stride: 1, padding: 3)], .shape(layer: 1, input: [1, 8, 8, 1], .padding)),
-        ([.conv2d(filters: 4, kernel: 9, stride: 1, padding: 0)], .shape(layer: 0, input: [1, 8, 8, 1], .window)),
-        ([.flatten, .conv2d(filters: 4, kernel: 3, stride: 1, padding: 1)], .shape(layer: 1, input: [1, 64], .rank)),
+        (
+            [.relu, .conv2d(filters: 4, kernel: 3, stride: 1, padding: 3)],
+            .shape(layer: 1, input: [1, 8, 8, 1], .padding)
+        ),
+        (
+            [.conv2d(filters: 4, kernel: 9, stride: 1, padding: 0)],
+            .shape(layer: 0, input: [1, 8, 8, 1], .window)
+        ),
+        (
+            [.flatten, .conv2d(filters: 4, kernel: 3, stride: 1, padding: 1)],
+            .shape(layer: 1, input: [1, 64], .rank)
+        ),
         ([.flatten, .maxPool2d(window: 2, stride: 2)], .shape(layer: 1, input: [1, 64], .rank)),
         ([.flatten, .dense(units: 0)], .size(layer: 1)), ([], .logits(expected: 10, found: [1, 8, 8, 1])),
     ])
@@ -60,14 +69,16 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
     @Test(arguments: [(0, 8, 1, 10), (8, 0, 1, 10), (8, 8, 0, 10), (8, 8, 1, 0), (8, 8, 1, 257)])
     func faultyGeometryIsRefused(_ height: Int, width: Int, channels: Int, classes: Int) {
         #expect(throws: NetworkError.geometry) {
-            try Network(Preset.mlp.architecture(height: height, width: width, channels: channels, classes: classes))
+            try Network(
+                Preset.mlp.architecture(height: height, width: width, channels: channels, classes: classes))
         }
     }
 }
 
 @Suite struct LearnerTests {
     private func learner(
-        _ preset: Preset = .lenet5, batch: Int = 8, seed: UInt64 = 3, workers: Workers = .serial, rate: Float = 0.05
+        _ preset: Preset = .lenet5, batch: Int = 8, seed: UInt64 = 3, workers: Workers = .serial,
+        rate: Float = 0.05
     ) throws -> Learner<SGD> {
         try Learner(
             network: network(preset), preprocessing: testPreprocessing, batch: batch,
@@ -103,7 +114,8 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
         let first = try learner()
         for batch in batches[..<3] { _ = try batch.learn(first) }
         let second = try learner(seed: 99)
-        try second.restore(parameters: first.parameters, optimizerState: first.optimizerState, steps: first.steps)
+        try second.restore(
+            parameters: first.parameters, optimizerState: first.optimizerState, steps: first.steps)
         for batch in batches[3...] { _ = try batch.learn(second) }
         #expect(second.weightHash() == whole.weightHash())
         #expect(second.steps == 6)
@@ -140,9 +152,13 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
         let learner = try learner()
         let before = learner.weightHash()
         var batch = Batch(&random, count: 9, step: 0)
-        #expect(throws: LearnerError.batch(capacity: 8, pixels: 9 * 784, labels: 9)) { try batch.learn(learner) }
+        #expect(throws: LearnerError.batch(capacity: 8, pixels: 9 * 784, labels: 9)) {
+            try batch.learn(learner)
+        }
         batch.labels.removeLast()
-        #expect(throws: LearnerError.batch(capacity: 8, pixels: 9 * 784, labels: 8)) { try batch.learn(learner) }
+        #expect(throws: LearnerError.batch(capacity: 8, pixels: 9 * 784, labels: 8)) {
+            try batch.learn(learner)
+        }
         batch.pixels.removeLast(784)
         batch.labels[3] = 10
         #expect(throws: LearnerError.label(index: 3, label: 10, classes: 10)) { try batch.learn(learner) }
@@ -157,7 +173,8 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
         #expect(learner.weightHash() == before && learner.steps == 0)
         #expect(throws: LearnerError.preprocessing(channels: 1, zeroPoints: 3)) {
             try Learner(
-                network: network(.mlp), preprocessing: Preprocessing(zeroPoints: [0, 0, 0], scale: 1), batch: 1,
+                network: network(.mlp), preprocessing: Preprocessing(zeroPoints: [0, 0, 0], scale: 1),
+                batch: 1,
                 optimizer: SGD(learningRate: 1), seed: 0)
         }
     }

@@ -1,6 +1,6 @@
 // The 128-bit integer operations that int8 kernels are made of, under one name on every target.
 //
-// WebAssembly SIMD128 and x86 map to single instructions; elsewhere clang's vector extensions do the same work.
+// WebAssembly SIMD128 and x86 map to single instructions; elsewhere clang's vector extensions serve.
 // Freestanding: nothing but the compiler's own headers. Every operation has the same result on every target.
 #pragma once
 #include <stdint.h>
@@ -119,8 +119,10 @@ LANES_OP lanes_dot_i16(lanes a, lanes b) {
 
 LANES_OP lanes_narrow(lanes a, lanes b) {
     lanes low = -32768, high = 32767;
-    lanes_half_i16 x = __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(a, low), high), lanes_half_i16);
-    lanes_half_i16 y = __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(b, low), high), lanes_half_i16);
+    a = __builtin_elementwise_min(__builtin_elementwise_max(a, low), high);
+    b = __builtin_elementwise_min(__builtin_elementwise_max(b, low), high);
+    lanes_half_i16 x = __builtin_convertvector(a, lanes_half_i16);
+    lanes_half_i16 y = __builtin_convertvector(b, lanes_half_i16);
     return (lanes)__builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7);
 }
 

@@ -14,7 +14,8 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set. Default: the one that it was trained on.")
     var dataset: String?
 
-    @Option(help: "Which images: test, validation or train. Default: test where there is one, else validation.")
+    @Option(
+        help: "Which images: test, validation or train. Default: test where there is one, else validation.")
     var split: Part?
 
     @Option(help: "Which weights of a run: best or last.")
@@ -46,14 +47,16 @@ struct EvaluateCommand: ParsableCommand {
         let result: Evaluation
         let labels: [String]
         let workers = threads.workers
-        func show(_ done: Int, _ images: LabelledImages) { bar.update(Double(done), of: Double(images.count)) }
+        func show(_ done: Int, _ images: LabelledImages) {
+            bar.update(Double(done), of: Double(images.count))
+        }
         switch try ModelSource(source) {
         case .run(let folder, let configuration):
             let model = try FloatModel(folder, configuration, slot: checkpoint)
             labels = model.labels
             part = try images(
-                trainedOn: configuration.dataset.location, hyperparameters: configuration.hyperparameters,
-                geometry: configuration.network.input, labels: labels)
+                of: try loadDataset(of: configuration, orNamed: dataset), labels: labels,
+                hyperparameters: configuration.hyperparameters)
             result = try FloatClassifier(
                 architecture: model.architecture, preprocessing: model.preprocessing,
                 parameters: model.parameters, workers: workers
@@ -61,30 +64,33 @@ struct EvaluateCommand: ParsableCommand {
         case .file(let model, _):
             let provenance = Provenance(model)
             labels = model.labelTexts
+            guard let name = dataset ?? provenance?.dataset.name else {
+                throw CommandFailure(
+                    .usage, "\(source) does not say what it was trained on; name a data set with --dataset")
+            }
             part = try images(
-                trainedOn: provenance?.dataset.name ?? "", hyperparameters: provenance?.hyperparameters,
-                geometry: model.geometry, labels: labels)
-            result = IntegerClassifier(model, workers: workers).evaluate(part.images) { show($0, part.images) }
+                of: try loadDataset(name, geometry: model.geometry), labels: labels,
+                hyperparameters: provenance?.hyperparameters)
+            result = IntegerClassifier(model, workers: workers).evaluate(part.images) {
+                show($0, part.images)
+            }
         }
         bar.clear()
         report(result, part.name, labels)
         return result.accuracy
     }
 
-    /// The images to measure on, in the model's geometry and with its class numbers.
+    /// The images to measure on, with the model's class numbers.
     private func images(
-        trainedOn: String, hyperparameters: Hyperparameters?, geometry: ImageGeometry, labels: [String]
+        of dataset: Dataset, labels: [String], hyperparameters: Hyperparameters?
     ) throws -> (String, LabelledImages) {
-        let name = dataset ?? trainedOn
-        guard !name.isEmpty else {
-            throw CommandFailure(.usage, "the file does not say what it was trained on; name a data set with --dataset")
-        }
-        let loaded = try loadDataset(name, geometry: geometry).matching(labels: labels)
+        let loaded = try dataset.matching(labels: labels)
         let chosen = split ?? (loaded.test == nil ? .validation : .test)
         switch chosen {
         case .test:
             guard let test = loaded.test else {
-                throw CommandFailure(.badData, "\(loaded.location) has no test images; use --split validation or train")
+                throw CommandFailure(
+                    .badData, "\(loaded.location) has no test images; use --split validation or train")
             }
             return ("test", test)
         case .train: return ("train", loaded.train)
@@ -130,7 +136,9 @@ struct EvaluateCommand: ParsableCommand {
             Console.result(EventRecord("finished", finished).json)
             return
         }
-        let rows = [["CLASS", "IMAGES", "RIGHT"]] + classes.map { [$0.label, "\($0.images)", percentage($0.accuracy)] }
+        let rows =
+            [["CLASS", "IMAGES", "RIGHT"]]
+            + classes.map { [$0.label, "\($0.images)", percentage($0.accuracy)] }
         for line in table(rows, rightAligned: [1, 2]) { Console.result(line) }
         Console.result(
             "\(split) accuracy \(percentage(result.accuracy)) (\(ProgressBar.grouped(result.correct)) of "

@@ -37,6 +37,7 @@ extension RunError {
     var exitStatus: ExitStatus {
         switch self {
         case .notWritten: .inputOutput
+        case .busy: .unavailable
         case .exists, .notARun, .invalid: .usage
         case .damaged, .version, .mismatch: .badData
         case .diverged: .failure

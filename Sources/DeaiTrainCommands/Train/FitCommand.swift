@@ -9,9 +9,10 @@ struct FitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fit", abstract: "Train a network on a data set.",
         discussion: """
-            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes the step, \
-            saves and exits with 130; --resume goes on with the same result as an uninterrupted run. The same \
-            settings give the same weights, bit for bit, with any number of threads. The test images are looked at once, at the end.
+            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes \
+            the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
+            run. The same settings give the same weights, bit for bit, with any number of threads. \
+            The test images are looked at once, at the end.
             """)
 
     @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
@@ -47,10 +48,13 @@ struct FitCommand: ParsableCommand {
     static let modelNames = Preset.allCases.map { "\($0.name)" }.joined(separator: ", ")
 
     func validate() throws {
-        if resume, force { throw ValidationError("--resume goes on with a run, --force replaces it: choose one.") }
+        if resume, force {
+            throw ValidationError("--resume goes on with a run, --force replaces it: choose one.")
+        }
         if saveEverySteps < 0 { throw ValidationError("--save-every-steps must be at least 0.") }
         if let requireAccuracy, !(0...1).contains(requireAccuracy) {
-            throw ValidationError("--require-accuracy is a fraction between 0 and 1, found \(requireAccuracy).")
+            throw ValidationError(
+                "--require-accuracy is a fraction between 0 and 1, found \(requireAccuracy).")
         }
     }
 
@@ -67,15 +71,21 @@ struct FitCommand: ParsableCommand {
         let interrupts = Interrupts()
         let prepared = resume ? try reopen() : try prepare()
         let (configuration, dataset, folder) = (prepared.configuration, prepared.dataset, prepared.folder)
+        let claim = try folder.claim()
+        defer { withExtendedLifetime(claim) {} }
+        // Read after the claim, when nobody else can write it any more.
+        let checkpoint = resume ? try folder.load(.last, for: configuration) : nil
         let workers = threads.workers
         let loop = try TrainingLoop(
-            configuration, dataset: dataset, folder: folder, checkpoint: prepared.checkpoint, workers: workers,
+            configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
             saveEverySteps: saveEverySteps)
         let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
         let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
         guard case .finished(let finish) = outcome else {
             throw CommandFailure(
-                .interrupted, "interrupted; everything is saved in \(runPath), go on with: deai-train fit --run \(runPath) --resume")
+                .interrupted,
+                "interrupted; everything is saved in \(runPath), go on with: deai-train fit --run \(runPath) --resume"
+            )
         }
         return try finishRun(finish, configuration, dataset, folder, workers)
     }
@@ -84,7 +94,6 @@ struct FitCommand: ParsableCommand {
         let configuration: RunConfiguration
         let dataset: Dataset
         let folder: RunFolder
-        let checkpoint: Checkpoint?
     }
 
     /// A new run: everything is checked before the folder is touched.
@@ -105,30 +114,30 @@ struct FitCommand: ParsableCommand {
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
             hyperparameters: choices.applied(to: Hyperparameters()))
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
-        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: nil)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
 
-    /// A run that exists: its own settings, its own data set, its last checkpoint.
+    /// A run that exists: its own settings and its own data set.
     private func reopen() throws -> Prepared {
         let (folder, configuration) = try RunFolder.open(runPath)
-        func keep(_ option: String, _ same: Bool, _ value: String) throws {
-            if !same { throw CommandFailure(.usage, "\(option) cannot change with --resume; the run has \(value)") }
+        var changes = choices.changes(from: configuration.hyperparameters)
+        if let model, model != configuration.network.name {
+            changes.append("--model is \(configuration.network.name)")
         }
-        try keep("--model", model.map { $0 == configuration.network.name } ?? true, configuration.network.name)
-        try keep(
-            "a training option", choices.applied(to: configuration.hyperparameters) == configuration.hyperparameters,
-            "\(configuration.hyperparameters)")
-        let dataset = try loadDataset(
-            dataset ?? configuration.dataset.location, geometry: configuration.network.input,
-            unreadable: images.unreadable)
+        guard changes.isEmpty else {
+            throw CommandFailure(
+                .usage,
+                "a resumed run keeps its settings: in \(runPath) \(changes.joined(separator: ", ")); "
+                    + "leave the option out, or start another run")
+        }
+        let dataset = try loadDataset(of: configuration, orNamed: dataset, unreadable: images.unreadable)
         let hash = hexadecimal(dataset.contentHash())
         guard hash == configuration.dataset.sha256 else {
             throw RunError.mismatch(
                 file: folder.configurationPath, what: "data set", found: configuration.dataset.sha256,
                 expected: "\(hash) (\(dataset.location))")
         }
-        let checkpoint = try folder.load(.last, for: configuration)
-        return Prepared(configuration: configuration, dataset: dataset, folder: folder, checkpoint: checkpoint)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
 
     /// What is measured once, at the very end.
@@ -150,12 +159,14 @@ struct FitCommand: ParsableCommand {
     ) throws -> Double {
         let best = try folder.load(.best, for: configuration)
         let held = Split(
-            targets: dataset.train.targets, validationFraction: configuration.hyperparameters.validationFraction,
+            targets: dataset.train.targets,
+            validationFraction: configuration.hyperparameters.validationFraction,
             seed: configuration.hyperparameters.seed)
         let images = dataset.test ?? dataset.train.subset(held.validation)
         let split = dataset.test == nil ? "validation" : "test"
         let result = try FloatClassifier(
-            architecture: try configuration.network.architecture(), preprocessing: configuration.preprocessing,
+            architecture: try configuration.network.architecture(),
+            preprocessing: configuration.preprocessing,
             parameters: best?.parameters ?? [], workers: workers
         ).evaluate(images)
         let record = EventRecord(
@@ -170,7 +181,8 @@ struct FitCommand: ParsableCommand {
         } else {
             Console.result(
                 "\(split) accuracy \(percentage(result.accuracy)) on \(ProgressBar.grouped(result.images)) images "
-                    + "(weights of epoch \(finish.bestEpoch)), trained in \(ProgressBar.duration(finish.seconds))")
+                    + "(weights of epoch \(finish.bestEpoch)), trained in \(ProgressBar.duration(finish.seconds))"
+            )
             Console.result("weights \(finish.bestWeightHash)")
             Console.result("run     \(runPath)")
         }

@@ -43,6 +43,22 @@ struct HyperparameterOptions: ParsableArguments {
         result.seed = seed ?? base.seed
         return result
     }
+
+    /// The options given that differ from `run`, each with the value that the run has.
+    func changes(from run: Hyperparameters) -> [String] {
+        func change<Value: Equatable>(_ option: String, _ given: Value?, _ value: Value) -> String? {
+            given == nil || given == value ? nil : "--\(option) is \(value)"
+        }
+        return [
+            change("epochs", epochs, run.epochs), change("batch", batch, run.batch),
+            change("learning-rate", learningRate, run.learningRate),
+            change("schedule", schedule, run.schedule),
+            change("momentum", momentum, run.momentum), change("weight-decay", weightDecay, run.weightDecay),
+            change("nesterov", nesterov ? true : nil, run.nesterov),
+            change("validation-fraction", validationFraction, run.validationFraction),
+            change("seed", seed, run.seed),
+        ].compactMap { $0 }
+    }
 }
 
 extension Schedule: ExpressibleByArgument {

@@ -76,7 +76,8 @@ enum WasmtimeLibrary {
                 return .failure(.libraryUnusable(path: path, reason: String(cString: reason)))
             }
         }
-        return .failure(.libraryMissing(searched: paths))
+        return .failure(
+            .libraryMissing(searched: paths + [".deps of the working directory, of the executable and above"]))
     }
 
     /// The text of a wasmtime error, which is deleted.

@@ -4,6 +4,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case notWritten(file: String, reason: String)
     /// There is a run in the folder already.
     case exists(folder: String)
+    /// Another process trains in the folder.
+    case busy(folder: String)
     /// The folder has no run, or is something else.
     case notARun(folder: String, reason: String)
     /// A file of the run is not what was once written.
@@ -20,11 +22,13 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notWritten(let file, let reason):
-            return "cannot write \(file): \(reason). What was there before is unchanged; "
-                + "free some space or choose another place, then continue with --resume."
+            return "cannot write \(file): \(reason). What was there before is unchanged. "
+                + "Free some space or choose another place; a run that was stopped goes on with --resume."
         case .exists(let folder):
             return "\(folder) already holds a run; continue it with --resume, start over with --force, "
                 + "or choose another --run folder."
+        case .busy(let folder):
+            return "another process is training in \(folder); wait for it or choose another --run folder"
         case .notARun(let folder, let reason):
             return "\(folder) is not a run folder: \(reason)"
         case .damaged(let file, let offset, let reason):
@@ -35,8 +39,9 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
         case .mismatch(let file, let what, let found, let expected):
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let epoch, let step, let learningRate):
-            return "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
-                + "try a smaller --learning-rate, such as \(learningRate / 5). The last checkpoint is kept."
+            return
+                "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
+                + "try a smaller --learning-rate, such as \(min(learningRate / 5, 0.05)). What was saved before is kept."
         case .invalid(let reason):
             return reason
         }

@@ -21,9 +21,13 @@ public struct RunFolder: Sendable {
         let folder = RunFolder(path: path, file: file)
         if HostFile.exists(folder.configurationPath) {
             guard force else { throw .exists(folder: path) }
-            for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] { unlink(old) }
+            _ = try folder.claim()
+            for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] {
+                unlink(old)
+            }
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
-            throw .notARun(folder: path, reason: "it holds other files; choose a new or empty folder for --run")
+            throw .notARun(
+                folder: path, reason: "it holds other files; choose a new or empty folder for --run")
         }
         do {
             try FileManager.default.createDirectory(
@@ -46,7 +50,9 @@ public struct RunFolder: Sendable {
     ) throws(RunError) -> (folder: RunFolder, configuration: RunConfiguration) {
         let folder = RunFolder(path: path, file: file)
         let config = folder.configurationPath
-        guard HostFile.isDirectory(path) else { throw .notARun(folder: path, reason: "there is no such folder") }
+        guard HostFile.isDirectory(path) else {
+            throw .notARun(folder: path, reason: "there is no such folder")
+        }
         guard HostFile.exists(config) else { throw .notARun(folder: path, reason: "it has no config.json") }
         let json: [UInt8]
         do {
@@ -98,9 +104,27 @@ public struct RunFolder: Sendable {
         }
         guard header.datasetHash == configuration.dataset.sha256 else {
             throw .mismatch(
-                file: path, what: "data set", found: header.datasetHash, expected: configuration.dataset.sha256)
+                file: path, what: "data set", found: header.datasetHash,
+                expected: configuration.dataset.sha256)
         }
         return checkpoint
+    }
+
+    /// Makes this process the one that trains in the folder, until the claim goes away.
+    ///
+    /// Throws `busy` while another process holds it. What a killed process left half-written is removed.
+    public func claim() throws(RunError) -> RunClaim {
+        let descriptor = Foundation.open(configurationPath, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .notARun(folder: path, reason: HostFile.lastError()) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw .busy(folder: path)
+        }
+        let folder = path + "/checkpoints"
+        for name in (try? HostFile.names(in: folder)) ?? [] where name.hasSuffix(".tmp") {
+            unlink(folder + "/" + name)
+        }
+        return RunClaim(descriptor: descriptor)
     }
 
     /// Appends one line of JSON to log.jsonl.
@@ -114,4 +138,15 @@ public struct RunFolder: Sendable {
             throw .notWritten(file: logPath, reason: count < 0 ? HostFile.lastError() : "the disk is full")
         }
     }
+}
+
+/// A run folder that belongs to this process while the value lives.
+public final class RunClaim: Sendable {
+    private let descriptor: Int32
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
 }
