@@ -48,7 +48,9 @@ public struct Meter {
         canister.time = configuration.clock()
         canister.log.capacity = limits.logBytes
 
-        func run(_ entries: [EntryPoint], _ message: MessageEnvironment, fresh: Bool) throws -> Subnet.Run {
+        func run(
+            _ entries: [EntryPoint], _ message: MessageEnvironment, globals: [GlobalValue]?
+        ) throws -> (outcome: ExecutionOutcome, view: CanisterMemory.View) {
             guard let view = try memory.view(limits: limits, stablePages: message.stablePageLimit) else {
                 throw EngineError.engine("no code")
             }
@@ -56,7 +58,7 @@ public struct Meter {
                 module: compiled, heap: view.heap, stable: view.stable, canister: canister, message: message)
             var failure: ExecutionFailure?
             do throws(ExecutionFailure) {
-                try execution.instantiate(globals: fresh ? nil : view.globals)
+                try execution.instantiate(globals: globals)
                 for entry in entries {
                     execution.message.context = entry == .export(Instrumentation.startName) ? .start : message.context
                     try execution.run(entry)
@@ -64,26 +66,28 @@ public struct Meter {
             } catch {
                 failure = error
             }
-            return Subnet.Run(outcome: execution.finish(failure: failure), view: view)
+            return (execution.finish(failure: failure), view)
         }
 
         var entries: [EntryPoint] = prepared.instrumented.hasStart ? [.export(Instrumentation.startName)] : []
         if prepared.hooks.contains("canister_init"), export != "canister_init" { entries.append(.export("canister_init")) }
-        let installed = try run(entries, installation(initArgument, caller), fresh: true)
+        let installed = try run(entries, installation(initArgument, caller), globals: nil)
         if let failure = installed.outcome.failure { throw failure.rejection(canister: canister.id) }
         try memory.commit(
-            heap: installed.outcome.heap, stable: installed.outcome.stable, globals: installed.outcome.globals,
-            author: installed.view?.heap)
+            nil,
+            change: Step.MemoryChange(
+                heap: installed.outcome.heap, stable: installed.outcome.stable, view: installed.view))
 
         let outcome = try run(
-            [.export(export)], environment(mode, export, argument, caller, cyclesAvailable), fresh: false
+            [.export(export)], environment(mode, export, argument, caller, cyclesAvailable),
+            globals: installed.outcome.globals
         ).outcome
         var report = Report(
             instructions: outcome.instructions, slices: outcome.slices, dirtyPages: outcome.dirtyPages,
             cycles: mode == .update
                 ? configuration.prices.execution(instructions: outcome.instructions, wide: prepared.instrumented.isWide) : 0)
         report.installInstructions = installed.outcome.instructions
-        switch QueryEvaluation.result(outcome, canister.id) {
+        switch QueryEvaluation.result(outcome.failure, outcome.response, canister.id) {
         case .success(let bytes): report.reply = bytes
         case .failure(let rejection): report.rejection = rejection
         }
