@@ -2,12 +2,12 @@ import CWasmtime
 import Foundation
 import IC0
 
-/// One instance of a module and the one message (or install step) that runs on it; touched by one thread.
+/// One instance of a module and the message (or install step) that runs on it; touched by one thread at a time.
 final class Execution {
     let module: CompiledModule
     let heap: PrivateMapping?
-    let stable: StableMemory
-    let canister: CanisterEnvironment
+    private(set) var stable: StableMemory
+    var canister: CanisterEnvironment
     var message: MessageEnvironment
 
     // What the message has done so far.
@@ -33,6 +33,10 @@ final class Execution {
     private(set) var context: OpaquePointer?
     private var instance = wasmtime_instance_t()
     private var counter = wasmtime_global_t()
+    /// Handles of the persisted globals, in order.
+    private var globalHandles: [wasmtime_global_t] = []
+    /// Exported functions that were called before.
+    private var functions: [String: wasmtime_func_t] = [:]
 
     var isWide: Bool { module.prepared.instrumented.isWide }
 
@@ -67,38 +71,72 @@ final class Execution {
             throw .engine("no instruction counter")
         }
         self.counter = counter.of.global
-        let slice = min(message.sliceLimit, message.instructionLimit)
-        sliceStart = Int64(clamping: slice)
-        counterValue = sliceStart
-        if let globals {
-            for (value, global) in zip(globals, module.prepared.instrumented.mutableGlobals) {
-                try setGlobal(global.index, value)
+        for global in module.prepared.instrumented.mutableGlobals {
+            guard let item = export(Instrumentation.globalName(global.index), CWASMTIME_EXTERN_GLOBAL) else {
+                throw .engine("global \(global.index) is missing")
             }
+            globalHandles.append(item.of.global)
         }
+        startCounting()
+        if let globals { try setGlobals(globals) }
+    }
+
+    private func startCounting() {
+        usedBefore = 0
+        slices = 1
+        sliceStart = Int64(clamping: min(message.sliceLimit, message.instructionLimit))
+        counterValue = sliceStart
+    }
+
+    private func setGlobals(_ values: [GlobalValue]) throws(ExecutionFailure) {
+        for (index, value) in values.enumerated() where index < globalHandles.count {
+            try setGlobal(&globalHandles[index], value)
+        }
+    }
+
+    /// Makes the instance ready for another query: as if new, on memories that hold the committed content.
+    func reuse(stable: StableMemory, message: MessageEnvironment, globals: [GlobalValue]) throws(ExecutionFailure) {
+        self.stable = stable
+        self.message = message
+        failure = nil
+        if !replyData.isEmpty { replyData = [] }
+        response = nil
+        pendingCall = nil
+        if !calls.isEmpty { calls = [] }
+        (accepted, burned, balance) = (0, 0, canister.balance)
+        certifiedData = nil
+        timer = nil
+        acceptedMessage = false
+        log = canister.log
+        startCounting()
+        try setGlobals(globals)
     }
 
     /// Runs an entry point; a failure is also kept, and nothing may run after it.
     func run(_ entry: EntryPoint) throws(ExecutionFailure) {
         var function: wasmtime_func_t
-        var arguments = [wasmtime_val_raw_t()]
+        var argument = wasmtime_val_raw_t()
         var count = 0
         switch entry {
         case .export(let name):
-            guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
-                throw .contractViolation("no exported function \(name)")
+            if let known = functions[name] { function = known } else {
+                guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
+                    throw .contractViolation("no exported function \(name)")
+                }
+                function = found.of.func
+                functions[name] = function
             }
-            function = found.of.func
         case .callback(let index, let environment):
             function = try tableFunction(index)
             if isWide {
-                arguments[0].i64 = Int64(bitPattern: environment)
+                argument.i64 = Int64(bitPattern: environment)
             } else {
-                arguments[0].i32 = Int32(truncatingIfNeeded: environment)
+                argument.i32 = Int32(truncatingIfNeeded: environment)
             }
             count = 1
         }
         var trap: OpaquePointer?
-        let error = wasmtime_func_call_unchecked(context, &function, &arguments, count, &trap)
+        let error = wasmtime_func_call_unchecked(context, &function, &argument, count, &trap)
         if error == nil, trap == nil { return }
         if let error {
             let text = WasmtimeLibrary.consume(error)
@@ -120,7 +158,7 @@ final class Execution {
                 outcome.heap = heap.delta()
             }
             outcome.stable = stable.delta()
-            outcome.globals = module.prepared.instrumented.mutableGlobals.map(globalValue)
+            outcome.globals = globalValues()
             outcome.response = response
             outcome.calls = calls
             outcome.accepted = accepted
@@ -191,10 +229,9 @@ final class Execution {
         return item
     }
 
-    private func setGlobal(_ index: Int, _ value: GlobalValue) throws(ExecutionFailure) {
-        guard var item = export(Instrumentation.globalName(index), CWASMTIME_EXTERN_GLOBAL) else {
-            throw .engine("global \(index) is missing")
-        }
+    private func setGlobal(
+        _ handle: inout wasmtime_global_t, _ value: GlobalValue
+    ) throws(ExecutionFailure) {
         var raw = wasmtime_val_t()
         switch value.type {
         case 0x7f:
@@ -216,26 +253,29 @@ final class Execution {
                 $0.storeBytes(of: value.high.littleEndian, toByteOffset: 8, as: UInt64.self)
             }
         }
-        if let error = wasmtime_global_set(context, &item.of.global, &raw) {
+        if let error = wasmtime_global_set(context, &handle, &raw) {
             throw .engine(WasmtimeLibrary.consume(error))
         }
     }
 
-    private func globalValue(_ global: (index: Int, type: UInt8)) -> GlobalValue {
-        guard var item = export(Instrumentation.globalName(global.index), CWASMTIME_EXTERN_GLOBAL) else {
-            return GlobalValue(type: global.type, low: 0)
+    private func globalValues() -> [GlobalValue] {
+        zip(globalHandles.indices, module.prepared.instrumented.mutableGlobals).map { index, global in
+            globalValue(&globalHandles[index], type: global.type)
         }
+    }
+
+    private func globalValue(_ handle: inout wasmtime_global_t, type: UInt8) -> GlobalValue {
         var raw = wasmtime_val_t()
-        wasmtime_global_get(context, &item.of.global, &raw)
-        switch global.type {
-        case 0x7f: return GlobalValue(type: global.type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
-        case 0x7e: return GlobalValue(type: global.type, low: UInt64(bitPattern: raw.of.i64))
-        case 0x7d: return GlobalValue(type: global.type, low: UInt64(raw.of.f32_bits))
-        case 0x7c: return GlobalValue(type: global.type, low: raw.of.f64_bits)
+        wasmtime_global_get(context, &handle, &raw)
+        switch type {
+        case 0x7f: return GlobalValue(type: type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
+        case 0x7e: return GlobalValue(type: type, low: UInt64(bitPattern: raw.of.i64))
+        case 0x7d: return GlobalValue(type: type, low: UInt64(raw.of.f32_bits))
+        case 0x7c: return GlobalValue(type: type, low: raw.of.f64_bits)
         default:
             return withUnsafeBytes(of: &raw.of.v128) {
                 GlobalValue(
-                    type: global.type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+                    type: type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
                     high: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             }
         }

@@ -11,6 +11,7 @@ public final class Subnet: @unchecked Sendable {
     let store: StateStore?
     let updates: WorkerPool
     let queries: WorkerPool
+    let instances = QueryInstances()
     let logger = Logger(label: "deai.emulator")
 
     /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
@@ -85,8 +86,9 @@ public final class Subnet: @unchecked Sendable {
             let stable = try MemoryImage(path: stablePath)
             try heap.resize(Int(state.heapBytes))
             try stable.resize(Int(state.stableBytes))
-            table[state.id] = Canister(
-                state: state, memory: CanisterMemory(heap: heap, stable: stable, globals: state.globals))
+            let memory = CanisterMemory(heap: heap, stable: stable, globals: state.globals)
+            try memory.commit(state)
+            table[state.id] = Canister(state: state, memory: memory)
         }
         try store.replay { redo in
             guard let canister = table[try Principal(bytes: redo.canister)] else { return }
@@ -220,15 +222,11 @@ public final class Subnet: @unchecked Sendable {
         }
         do {
             try store?.apply(step.store)
-            if let installation = step.installation {
-                canister.memory.replace(
-                    module: installation.module, heap: installation.heap, stable: installation.stable,
-                    globals: step.state.globals)
-            }
-            if let change = step.change {
+            if step.persists {
                 try canister.memory.commit(
-                    heap: change.heap, stable: change.stable, globals: step.state.globals, author: change.view.heap)
+                    step.deleted ? nil : step.state, installation: step.installation, change: step.change)
             }
+            for created in step.created { try created.memory.commit(created.state) }
         } catch {
             // The disk is full or the database is gone: nothing further may be acknowledged.
             logger.critical("The state cannot be written; the emulator stops accepting messages: \(error)")

@@ -83,6 +83,8 @@ public struct SubnetConfiguration: Sendable {
         public var logBytes = 4 * 1024
         public var historyEntries = 20
         public var compositeDepth = 6
+        /// How old a query's data certificate may be; one certificate serves all queries of a canister that long.
+        public var dataCertificateNanoseconds: UInt64 = 1_000_000_000
         public var certifiedDataBytes = 32
         /// 0 = none, as the specification says; the replica's code has 3 GiB.
         public var defaultWasmMemoryLimit: UInt64 = 0
