@@ -8,6 +8,9 @@ import IC0
 public final class Classifier<System: SystemAPI> {
     let system: System
     let store: StableStore<System>
+    /// Argument and result types of every method, by its raw value: their headers are made at installation, so that
+    /// no query makes them.
+    let signatures: [(argument: CandidSignature, result: CandidSignature)]
     /// The active model, ready to run.
     var serving: Serving?
     /// Why the active model could not be loaded, if it could not.
@@ -16,6 +19,9 @@ public final class Classifier<System: SystemAPI> {
     public init(system: System) {
         self.system = system
         store = StableStore(system: system)
+        signatures = Method.allCases.map {
+            (CandidSignature($0.argumentTypes), CandidSignature([$0.resultType]))
+        }
     }
 
     /// `canister_init`: lays out stable memory.
@@ -49,32 +55,48 @@ public final class Classifier<System: SystemAPI> {
 
     /// Runs a method: reads its argument, replies.
     public func handle(_ method: Method) {
-        var result: CandidValue
         do throws(ClassifierError) {
-            let value = try perform(method, try arguments(of: method))
-            result = method.canFail ? .variant("ok", value) : value
+            switch method {
+            case .classify, .classifyUpdate:
+                system.reply(try classification(method))
+            default:
+                let value = try perform(method, try arguments(of: method))
+                reply(method, method.canFail ? .variant("ok", value) : value)
+            }
         } catch {
             guard method.canFail else {
                 // Only an argument that is no Candid message gets here: the method has no error to answer with.
                 return system.reject(bytes(of: "the argument is not a valid Candid message"))
             }
-            result = .variant("err", error.value)
+            reply(method, .variant("err", error.value))
         }
+    }
+
+    private func reply(_ method: Method, _ result: CandidValue) {
         do throws(CandidError) {
-            system.reply(try Candid.encode([result], as: [method.resultType]))
+            system.reply(try signatures[method.rawValue].result.encode([result]))
         } catch {
             system.reject(sentence(error.text, "argument", error.offset))
         }
     }
 
-    private func arguments(of method: Method) throws(ClassifierError) -> [CandidValue] {
+    /// The bytes of the argument, once it is known that they are worth copying.
+    func message(of method: Method) throws(ClassifierError) -> [UInt8] {
         guard isAllowed(method.access) else { throw .notAuthorized }
         let size = system.argumentSize()
         guard size <= method.argumentLimit else {
             throw .tooLarge(limit: UInt64(method.argumentLimit), found: UInt64(size))
         }
+        return system.argument()
+    }
+
+    private func arguments(of method: Method) throws(ClassifierError) -> [CandidValue] {
+        try decode(try message(of: method), method)
+    }
+
+    func decode(_ message: [UInt8], _ method: Method) throws(ClassifierError) -> [CandidValue] {
         do throws(CandidError) {
-            return try Candid.decode(system.argument(), as: method.argumentTypes)
+            return try signatures[method.rawValue].argument.decode(message)
         } catch {
             throw .badRequest(sentence(error.text, "byte", error.offset))
         }
@@ -95,9 +117,10 @@ public final class Classifier<System: SystemAPI> {
         case .grantUploader: return try grantUploader(arguments[0].asBytes ?? [])
         case .revokeUploader: return try revokeUploader(arguments[0].asBytes ?? [])
         case .uploaders: return uploaders()
-        case .classify, .classifyUpdate: return try classify(arguments[0])
         case .logits: return try logits(arguments[0].asVector ?? [])
         case .logitsRaw: return try logitsRaw(arguments[0])
+        // Answered by `classification`.
+        case .classify, .classifyUpdate: return .null
         case .version:
             return .record([
                 "canister": .text(Version.text), "layout": .nat32(StableStore<System>.layout),

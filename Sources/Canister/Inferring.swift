@@ -4,28 +4,6 @@ import Images
 import Inference
 
 extension Classifier {
-    /// The best labels for one picture.
-    func classify(_ question: CandidValue) throws(ClassifierError) -> CandidValue {
-        let serving = try active()
-        guard let image = question["image"] else { throw .badRequest("no image") }
-        let top = question["top"]?.unwrapped?.asUInt32.map { Int($0) } ?? Limits.defaultTop
-        let logits = serving.executor.logits(pixels: try pixels(of: image, serving.model.input))
-        let ranked = Prediction.ranked(
-            logits: logits, logitScale: serving.model.logitScale, top: min(top, logits.count))
-        return .record([
-            "top": .vector(ranked.map { label($0, serving.model) }),
-            "model_version": .nat64(serving.stored.version), "model_sha256": .blob(serving.stored.sha256),
-            "instructions": .nat64(system.performanceCounter()),
-        ])
-    }
-
-    private func label(_ prediction: Prediction, _ model: QuantizedModel) -> CandidValue {
-        .record([
-            "index": .nat32(UInt32(prediction.index)), "label": .text(model.labels[prediction.index]),
-            "probability": .float32(prediction.probability), "logit": .int32(prediction.logit),
-        ])
-    }
-
     /// The integer logits of pictures in any form.
     func logits(_ images: [CandidValue]) throws(ClassifierError) -> CandidValue {
         let serving = try active()
@@ -34,7 +12,7 @@ extension Classifier {
         rows.reserveCapacity(images.count)
         for image in images {
             try budget.check(system.performanceCounter())
-            let logits = serving.executor.logits(pixels: try pixels(of: image, serving.model.input))
+            let logits = serving.executor.logits(pixels: try pixels(of: Picture(image), serving.model.input))
             rows.append(.vector(logits.map { .int32($0) }))
         }
         return scores(.vector(rows), serving)
@@ -80,22 +58,22 @@ extension Classifier {
     }
 
     /// The bytes a model takes: raw ones must fit exactly, a PNG is decoded, resized and converted.
-    private func pixels(
-        of image: CandidValue, _ geometry: InputGeometry
-    ) throws(ClassifierError) -> [UInt8] {
-        if let pixels = image.payload(of: "pixels")?.asBytes {
+    func pixels(of picture: Picture, _ geometry: InputGeometry) throws(ClassifierError) -> [UInt8] {
+        switch picture {
+        case .pixels(let pixels):
             guard pixels.count == geometry.byteCount else {
                 throw .wrongSize(expected: UInt64(geometry.byteCount), found: UInt64(pixels.count))
             }
             return pixels
-        }
-        guard let png = image.payload(of: "png")?.asBytes else { throw .badRequest("not an image") }
-        do throws(ImageError) {
-            let image = try PNG.decode(png, limits: .small)
-            return image.fitted(width: geometry.width, height: geometry.height, channels: geometry.channels)
-                .pixels
-        } catch {
-            throw .badImage(sentence(error.message, "byte", error.offset))
+        case .png(let file):
+            do throws(ImageError) {
+                let image = try PNG.decode(file, limits: .small)
+                return image.fitted(
+                    width: geometry.width, height: geometry.height, channels: geometry.channels
+                ).pixels
+            } catch {
+                throw .badImage(sentence(error.message, "byte", error.offset))
+            }
         }
     }
 }

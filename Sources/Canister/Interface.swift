@@ -1,7 +1,7 @@
 import Candid
 
 /// The methods of the service, in the order of classifier.did.
-public enum Method: CaseIterable, Sendable {
+public enum Method: Int, CaseIterable, Sendable {
     case beginUpload, putChunk, missingChunks, abortUpload
     case activate, rollback, models, modelInfo
     case grantUploader, revokeUploader, uploaders

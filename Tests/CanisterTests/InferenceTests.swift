@@ -48,6 +48,42 @@ import Testing
         #expect(raw.ok?["logits"] == .blob(bytes + bytes))
     }
 
+    /// The hot path reads and writes what the general encoder and decoder would, for any header and any damage.
+    @Test func theHotPathIsTheGeneralPath() throws {
+        let canister = try serving()
+        let type = Method.classify.argumentTypes[0]
+        guard case .record(let fields) = type else { return }
+        let wider = CandidType.record(CandidFields(fields.list + [CandidField("zzz", .nat8)]))
+        let file = png(width: 5, height: 6, channels: 1, pixels: Self.pixels)
+        for image in [CandidValue.variant("pixels", .blob(Self.pixels)), .variant("png", .blob(file))] {
+            for top in [nil, 0, 2, .max] as [UInt32?] {
+                let value = question(image, top: top)
+                guard case .record(let record) = value else { return }
+                let more = CandidValue.record(
+                    CandidRecord(record.list + [.init(id: Candid.hash("zzz"), value: .nat8(1))]))
+                let own = try canister.bytes(.classify, Candid.encode([value], as: [type]))
+                let other = try canister.bytes(.classify, Candid.encode([more], as: [wider]))
+                #expect(own == other)
+                let answer = try Candid.decode(own, as: [Method.classify.resultType])
+                #expect(try Candid.encode(answer, as: [Method.classify.resultType]) == own)
+                #expect(answer[0].ok != nil)
+            }
+        }
+        // Every truncation and every damaged byte gives the same verdict as the general decoder's.
+        let whole = try Candid.encode([question(.variant("pixels", .blob(Self.pixels)), top: 1)], as: [type])
+        for index in whole.indices {
+            var damaged = whole
+            damaged[index] ^= 1
+            for message in [damaged, [UInt8](whole[..<index])] {
+                let isGood = (try? Candid.decode(message, as: [type])) != nil
+                guard case .replied(let answer) = try canister.raw(.classify, message, caller: [9]) else {
+                    throw TestCanister.Fault.rejected
+                }
+                #expect((answer.err?.payload(of: "bad_request") == nil) == isGood)
+            }
+        }
+    }
+
     @Test(arguments: [(nil, 3), (0, 0), (1, 1), (2, 2), (3, 3), (400, 3), (.max, 3)] as [(UInt32?, Int)])
     func top(asked: UInt32?, given: Int) throws {
         let answer = try serving().call(
