@@ -15,6 +15,7 @@ public final class Classifier<System: SystemAPI> {
     var serving: Serving?
     /// Why the active model could not be loaded, if it could not.
     var servingFault: ClassifierError = .noModel
+    var rates = CallRates()
 
     public init(system: System) {
         self.system = system
@@ -48,7 +49,11 @@ public final class Classifier<System: SystemAPI> {
         let name = system.methodName()
         for method in Method.allCases where bytes(of: method.name) == name {
             guard system.argumentSize() <= method.argumentLimit, isAllowed(method.access) else { return }
-            if method == .classifyUpdate, serving == nil { return }
+            switch method {
+            case .classifyUpdate: guard serving != nil, wouldAdmitUpdate() else { return }
+            case .putChunk, .abortUpload: guard !store.directory.uploads.isEmpty else { return }
+            default: break
+            }
             return system.acceptMessage()
         }
     }
@@ -57,7 +62,7 @@ public final class Classifier<System: SystemAPI> {
     public func handle(_ method: Method) {
         do throws(ClassifierError) {
             switch method {
-            case .classify, .classifyUpdate:
+            case .classify, .classifyUpdate, .classifyComposite:
                 system.reply(try classification(method))
             default:
                 let value = try perform(method, try arguments(of: method))
@@ -111,16 +116,24 @@ public final class Classifier<System: SystemAPI> {
         case .missingChunks: return try missingChunks(hash(arguments[0]))
         case .abortUpload: return try abortUpload(hash(arguments[0]))
         case .activate: return try activate(hash(arguments[0]))
+        case .downloadChunk: return try downloadChunk(arguments[0])
         case .rollback: return try rollback(arguments[0].asUInt64 ?? 0)
+        case .deleteVersion: return try deleteVersion(arguments[0].asUInt64 ?? 0)
         case .models: return models()
         case .modelInfo: return try modelInfo()
-        case .grantUploader: return try grantUploader(arguments[0].asBytes ?? [])
-        case .revokeUploader: return try revokeUploader(arguments[0].asBytes ?? [])
+        case .grantUploader: return try grant(.uploader, to: arguments[0].asBytes ?? [])
+        case .revokeUploader: return revoke(.uploader, from: arguments[0].asBytes ?? [])
         case .uploaders: return uploaders()
+        case .grantRole: return try change(arguments[0], isGrant: true)
+        case .revokeRole: return try change(arguments[0], isGrant: false)
+        case .roles: return roles()
+        case .configure: return try configure(arguments[0])
+        case .settings: return store.directory.settings.value
         case .logits: return try logits(arguments[0].asVector ?? [])
         case .logitsRaw: return try logitsRaw(arguments[0])
         // Answered by `classification`.
-        case .classify, .classifyUpdate: return .null
+        case .classify, .classifyUpdate, .classifyComposite: return .null
+        case .classifyBatch: return try classifyBatch(arguments[0])
         case .version:
             return .record([
                 "canister": .text(Version.text), "layout": .nat32(StableStore<System>.layout),
@@ -133,7 +146,7 @@ extension Method {
     /// Whether the result is a variant of `ok` and `err`.
     var canFail: Bool {
         switch self {
-        case .models, .uploaders, .version: false
+        case .models, .uploaders, .roles, .settings, .version: false
         default: true
         }
     }

@@ -47,11 +47,46 @@ extension Classifier {
         let message = try message(of: method)
         let question = try question(message, method)
         let serving = try active()
+        if method == .classifyUpdate { try admitUpdate() }
         let pixels = try pixels(of: question.picture, serving.model.input)
         let logits = serving.executor.logits(pixels: pixels)
         let ranked = Prediction.ranked(
             logits: logits, logitScale: serving.model.logitScale, top: min(question.top, logits.count))
         return answer(ranked, serving, signatures[method.rawValue].result)
+    }
+
+    /// The best labels for each of several pictures; one that cannot be read has an error of its own.
+    func classifyBatch(_ batch: CandidValue) throws(ClassifierError) -> CandidValue {
+        let serving = try active()
+        let images = batch["images"]?.asVector ?? []
+        let classes = serving.model.labels.count
+        let top = min(batch["top"]?.unwrapped?.asUInt32.map { Int($0) } ?? Limits.defaultTop, classes)
+        var budget = try BatchBudget(images.count, bytesEach: 16 + top * (16 + serving.longestLabel))
+        var answers: [CandidValue] = []
+        answers.reserveCapacity(images.count)
+        for image in images {
+            try budget.check(system.performanceCounter())
+            do throws(ClassifierError) {
+                let pixels = try pixels(of: Picture(image), serving.model.input)
+                let ranked = Prediction.ranked(
+                    logits: serving.executor.logits(pixels: pixels), logitScale: serving.model.logitScale,
+                    top: top)
+                answers.append(.variant("ok", .vector(ranked.map { label($0, serving.model) })))
+            } catch {
+                answers.append(.variant("err", error.value))
+            }
+        }
+        return .record([
+            "answers": .vector(answers), "model_version": .nat64(serving.stored.version),
+            "model_sha256": .blob(serving.stored.sha256), "instructions": .nat64(system.performanceCounter()),
+        ])
+    }
+
+    private func label(_ prediction: Prediction, _ model: QuantizedModel) -> CandidValue {
+        .record([
+            "index": .nat32(UInt32(prediction.index)), "label": .text(model.labels[prediction.index]),
+            "probability": .float32(prediction.probability), "logit": .int32(prediction.logit),
+        ])
     }
 
     private func question(_ message: [UInt8], _ method: Method) throws(ClassifierError) -> Question {

@@ -7,7 +7,7 @@ extension Classifier {
     /// The integer logits of pictures in any form.
     func logits(_ images: [CandidValue]) throws(ClassifierError) -> CandidValue {
         let serving = try active()
-        var budget = try BatchBudget(images.count, classes: serving.model.labels.count)
+        var budget = try BatchBudget(images.count, bytesEach: 4 * serving.model.labels.count)
         var rows: [CandidValue] = []
         rows.reserveCapacity(images.count)
         for image in images {
@@ -29,7 +29,7 @@ extension Classifier {
         guard !overflow, expected == UInt64(pixels.count) else {
             throw .wrongSize(expected: expected, found: UInt64(pixels.count))
         }
-        var budget = try BatchBudget(Int(count), classes: serving.model.labels.count)
+        var budget = try BatchBudget(Int(count), bytesEach: 4 * serving.model.labels.count)
         var output: [UInt8] = []
         output.reserveCapacity(Int(count) * serving.model.labels.count * 4)
         for index in 0..<Int(count) {
@@ -79,14 +79,14 @@ extension Classifier {
 }
 
 /// Stops a batch before it would run into the limits of a query: then the answer says how many would have fitted.
-private struct BatchBudget {
+struct BatchBudget {
     private let count: Int
     private var done = 0
     private var last: UInt64 = 0
     private var dearest: UInt64 = 0
 
-    init(_ count: Int, classes: Int) throws(ClassifierError) {
-        let fitting = Limits.logitBytes / (4 * classes)
+    init(_ count: Int, bytesEach: Int) throws(ClassifierError) {
+        let fitting = Limits.answerBytes / bytesEach
         guard count <= fitting else { throw .tooLarge(limit: UInt64(fitting), found: UInt64(count)) }
         self.count = count
     }
