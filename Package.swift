@@ -100,7 +100,9 @@ let package = Package(
         tests("NeuralNetwork"),
         tests("Inference", ["Kernels"]),
         tests("Candid"),
-        tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
+        tests(
+            "Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"],
+            resources: [.copy("Fixtures")]),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),

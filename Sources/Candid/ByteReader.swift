@@ -19,7 +19,7 @@ struct ByteReader {
     mutating func take(_ count: Int) throws(CandidError) -> [UInt8] {
         let start = offset
         try skip(count)
-        return [UInt8](bytes[start..<offset])
+        return copy(of: bytes, start..<offset)
     }
 
     mutating func skip(_ count: Int) throws(CandidError) {
@@ -27,9 +27,9 @@ struct ByteReader {
         offset += count
     }
 
-    /// Goes back to an offset that was read before.
-    mutating func rewind(to earlier: Int) {
-        offset = earlier
+    /// Goes to an offset of a byte that was checked before.
+    mutating func move(to checked: Int) {
+        offset = checked
     }
 
     /// A little-endian integer.
@@ -100,6 +100,17 @@ struct ByteReader {
         let text = try sized()
         guard isValidUTF8(text) else { throw CandidError(.badText, at: start) }
         return text
+    }
+}
+
+/// Some of the bytes, in one move of memory.
+func copy(of bytes: [UInt8], _ range: Range<Int>) -> [UInt8] {
+    bytes.withUnsafeBufferPointer { all in
+        let part = UnsafeBufferPointer(rebasing: all[range])
+        return [UInt8](unsafeUninitializedCapacity: part.count) { buffer, count in
+            _ = buffer.update(fromContentsOf: part)
+            count = part.count
+        }
     }
 }
 

@@ -26,7 +26,8 @@ public enum Candid {
     public static func encode(
         _ arguments: [CandidValue], as types: [CandidType], definitions: [CandidType] = []
     ) throws(CandidError) -> [UInt8] {
-        try CandidEncoder.encode(arguments, types, definitions)
+        try CandidEncoder.encode(
+            arguments, types, definitions, header: CandidEncoder.header(types, definitions))
     }
 
     /// The arguments of a message, coerced to the expected types: unknown fields and further arguments are

@@ -15,6 +15,14 @@ struct CandidDecoder {
         self.reader = reader
     }
 
+    /// A message whose first `headerBytes` are known to be this header.
+    init(_ bytes: [UInt8], header: TypeTable, headerBytes: Int, limits: CandidLimits) {
+        self.header = header
+        reader = ByteReader(bytes)
+        reader.move(to: headerBytes)
+        budget = Budget(limits)
+    }
+
     /// All arguments, coerced; the message must end after the last one it carries.
     mutating func arguments(
         as types: [CandidType], _ definitions: [CandidType]
@@ -105,7 +113,7 @@ struct CandidDecoder {
             return try value(wireContent, content, definitions, depth: depth)
         } catch {
             guard error.isCoercion else { throw error }
-            reader.rewind(to: start)
+            reader.move(to: start)
             try skip(wireContent, depth: depth)
             return nil
         }

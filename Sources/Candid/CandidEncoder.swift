@@ -7,17 +7,25 @@ struct CandidEncoder {
     private var entryOfDefinition: [Int?]
     private var output: [UInt8] = []
 
+    /// A message: the header of `types`, then the values.
     static func encode(
-        _ arguments: [CandidValue], _ types: [CandidType], _ definitions: [CandidType]
+        _ arguments: [CandidValue], _ types: [CandidType], _ definitions: [CandidType], header: [UInt8]
     ) throws(CandidError) -> [UInt8] {
         guard arguments.count == types.count else {
             throw CandidError(.valueMismatch, at: min(arguments.count, types.count))
         }
         var encoder = CandidEncoder(definitions)
+        encoder.output = header
+        for index in types.indices { try encoder.write(arguments[index], types[index], argument: index) }
+        return encoder.output
+    }
+
+    /// Magic, type table and argument types.
+    static func header(_ types: [CandidType], _ definitions: [CandidType]) -> [UInt8] {
+        var encoder = CandidEncoder(definitions)
         var codes: [Int64] = []
         for type in types { codes.append(encoder.code(of: type)) }
         encoder.writeHeader(codes)
-        for index in types.indices { try encoder.write(arguments[index], types[index], argument: index) }
         return encoder.output
     }
 

@@ -8,14 +8,21 @@ import IC0
 public final class Classifier<System: SystemAPI> {
     let system: System
     let store: StableStore<System>
+    /// Argument and result types of every method, by its raw value: their headers are made at installation, so that
+    /// no query makes them.
+    let signatures: [(argument: CandidSignature, result: CandidSignature)]
     /// The active model, ready to run.
     var serving: Serving?
     /// Why the active model could not be loaded, if it could not.
     var servingFault: ClassifierError = .noModel
+    var rates = CallRates()
 
     public init(system: System) {
         self.system = system
         store = StableStore(system: system)
+        signatures = Method.allCases.map {
+            (CandidSignature($0.argumentTypes), CandidSignature([$0.resultType]))
+        }
     }
 
     /// `canister_init`: lays out stable memory.
@@ -42,39 +49,59 @@ public final class Classifier<System: SystemAPI> {
         let name = system.methodName()
         for method in Method.allCases where bytes(of: method.name) == name {
             guard system.argumentSize() <= method.argumentLimit, isAllowed(method.access) else { return }
-            if method == .classifyUpdate, serving == nil { return }
+            switch method {
+            case .classifyUpdate: guard serving != nil, wouldAdmitUpdate() else { return }
+            case .putChunk, .abortUpload: guard !store.directory.uploads.isEmpty else { return }
+            default: break
+            }
             return system.acceptMessage()
         }
     }
 
     /// Runs a method: reads its argument, replies.
     public func handle(_ method: Method) {
-        var result: CandidValue
         do throws(ClassifierError) {
-            let value = try perform(method, try arguments(of: method))
-            result = method.canFail ? .variant("ok", value) : value
+            switch method {
+            case .classify, .classifyUpdate, .classifyComposite:
+                system.reply(try classification(method))
+            default:
+                let value = try perform(method, try arguments(of: method))
+                reply(method, method.canFail ? .variant("ok", value) : value)
+            }
         } catch {
             guard method.canFail else {
                 // Only an argument that is no Candid message gets here: the method has no error to answer with.
                 return system.reject(bytes(of: "the argument is not a valid Candid message"))
             }
-            result = .variant("err", error.value)
+            reply(method, .variant("err", error.value))
         }
+    }
+
+    private func reply(_ method: Method, _ result: CandidValue) {
         do throws(CandidError) {
-            system.reply(try Candid.encode([result], as: [method.resultType]))
+            system.reply(try signatures[method.rawValue].result.encode([result]))
         } catch {
             system.reject(sentence(error.text, "argument", error.offset))
         }
     }
 
-    private func arguments(of method: Method) throws(ClassifierError) -> [CandidValue] {
+    /// The bytes of the argument, once it is known that they are worth copying.
+    func message(of method: Method) throws(ClassifierError) -> [UInt8] {
         guard isAllowed(method.access) else { throw .notAuthorized }
         let size = system.argumentSize()
         guard size <= method.argumentLimit else {
             throw .tooLarge(limit: UInt64(method.argumentLimit), found: UInt64(size))
         }
+        return system.argument()
+    }
+
+    private func arguments(of method: Method) throws(ClassifierError) -> [CandidValue] {
+        try decode(try message(of: method), method)
+    }
+
+    func decode(_ message: [UInt8], _ method: Method) throws(ClassifierError) -> [CandidValue] {
         do throws(CandidError) {
-            return try Candid.decode(system.argument(), as: method.argumentTypes)
+            return try signatures[method.rawValue].argument.decode(message)
         } catch {
             throw .badRequest(sentence(error.text, "byte", error.offset))
         }
@@ -89,15 +116,24 @@ public final class Classifier<System: SystemAPI> {
         case .missingChunks: return try missingChunks(hash(arguments[0]))
         case .abortUpload: return try abortUpload(hash(arguments[0]))
         case .activate: return try activate(hash(arguments[0]))
+        case .downloadChunk: return try downloadChunk(arguments[0])
         case .rollback: return try rollback(arguments[0].asUInt64 ?? 0)
+        case .deleteVersion: return try deleteVersion(arguments[0].asUInt64 ?? 0)
         case .models: return models()
         case .modelInfo: return try modelInfo()
-        case .grantUploader: return try grantUploader(arguments[0].asBytes ?? [])
-        case .revokeUploader: return try revokeUploader(arguments[0].asBytes ?? [])
+        case .grantUploader: return try grant(.uploader, to: arguments[0].asBytes ?? [])
+        case .revokeUploader: return revoke(.uploader, from: arguments[0].asBytes ?? [])
         case .uploaders: return uploaders()
-        case .classify, .classifyUpdate: return try classify(arguments[0])
+        case .grantRole: return try change(arguments[0], isGrant: true)
+        case .revokeRole: return try change(arguments[0], isGrant: false)
+        case .roles: return roles()
+        case .configure: return try configure(arguments[0])
+        case .settings: return store.directory.settings.value
         case .logits: return try logits(arguments[0].asVector ?? [])
         case .logitsRaw: return try logitsRaw(arguments[0])
+        // Answered by `classification`.
+        case .classify, .classifyUpdate, .classifyComposite: return .null
+        case .classifyBatch: return try classifyBatch(arguments[0])
         case .version:
             return .record([
                 "canister": .text(Version.text), "layout": .nat32(StableStore<System>.layout),
@@ -110,7 +146,7 @@ extension Method {
     /// Whether the result is a variant of `ok` and `err`.
     var canFail: Bool {
         switch self {
-        case .models, .uploaders, .version: false
+        case .models, .uploaders, .roles, .settings, .version: false
         default: true
         }
     }

@@ -14,6 +14,8 @@ public enum ClassifierError: Error, Equatable, Sendable {
     case tooLarge(limit: UInt64, found: UInt64)
     case unknownVersion(UInt64)
     case outOfMemory
+    case quotaExceeded(limit: UInt64, found: UInt64)
+    case rateLimited(retryAfterSeconds: UInt64)
 
     static func badRequest(_ text: StaticString) -> ClassifierError { .badRequest(bytes(of: text)) }
 
@@ -35,6 +37,10 @@ public enum ClassifierError: Error, Equatable, Sendable {
             .variant("too_large", .record(["limit": .nat64(limit), "found": .nat64(found)]))
         case .unknownVersion(let version): .variant("unknown_version", .nat64(version))
         case .outOfMemory: .variant("out_of_memory")
+        case .quotaExceeded(let limit, let found):
+            .variant("quota_exceeded", .record(["limit": .nat64(limit), "found": .nat64(found)]))
+        case .rateLimited(let seconds):
+            .variant("rate_limited", .record(["retry_after_seconds": .nat64(seconds)]))
         }
     }
 }

@@ -25,6 +25,8 @@ struct StoredModel: Equatable, Sendable {
     /// Candid of `Interface.card`.
     let card: Region
     let cardBytes: UInt64
+    /// Who began its upload; empty when not known.
+    let owner: [UInt8]
 }
 
 /// A file of which some chunks have arrived.
@@ -36,6 +38,8 @@ struct Upload: Equatable, Sendable {
     let file: Region
     /// The SHA-256 of each chunk, then one byte per chunk: 1 when it has arrived.
     let ledger: Region
+    /// Who began it; empty when not known.
+    let owner: [UInt8]
 
     static func ledgerBytes(chunks: Int) -> UInt64 { UInt64(chunks) * 33 }
 
@@ -49,6 +53,26 @@ struct Upload: Equatable, Sendable {
     func flagOffset(_ index: UInt32) -> UInt64 { ledger.offset + UInt64(chunks) * 32 + UInt64(index) }
 }
 
+/// Somebody with at least one role.
+struct Member: Equatable, Sendable {
+    let principal: [UInt8]
+    var roles: Roles
+}
+
+/// A test set being scored, or scored, by the active model.
+struct StoredEvaluation: Equatable, Sendable {
+    let modelSHA256: [UInt8]
+    let dataSHA256: [UInt8]
+    let images: UInt64
+    let classes: UInt64
+    var done: UInt64
+    var correct: UInt64
+    /// Of all messages together.
+    var instructions: UInt64
+    /// classes x classes counts (u32), rows by label, columns by answer.
+    let confusion: Region
+}
+
 /// Everything the canister remembers but for file contents: one record, replaced as a whole.
 struct Directory: Equatable, Sendable {
     var nextVersion: UInt64 = 1
@@ -57,7 +81,10 @@ struct Directory: Equatable, Sendable {
     /// Ascending by version.
     var models: [StoredModel] = []
     var uploads: [Upload] = []
-    var uploaders: [[UInt8]] = []
+    var members: [Member] = []
+    var settings = Settings()
+    /// At most one.
+    var evaluations: [StoredEvaluation] = []
 
     func model(sha256: [UInt8]) -> StoredModel? { models.first { $0.sha256 == sha256 } }
     func model(version: UInt64) -> StoredModel? { models.first { $0.version == version } }
@@ -68,6 +95,7 @@ struct Directory: Equatable, Sendable {
         var used: [Region] = []
         for model in models { used += [model.file, model.card] }
         for upload in uploads { used += [upload.file, upload.ledger] }
+        for evaluation in evaluations { used.append(evaluation.confusion) }
         used.sort { $0.page < $1.page }
         var page = firstPage
         for region in used {
@@ -93,6 +121,7 @@ extension Directory {
             writer.append(model.file)
             writer.append(model.card)
             writer.append(model.cardBytes)
+            writer.append(sized: model.owner)
         }
         writer.append(UInt64(uploads.count))
         for upload in uploads {
@@ -102,18 +131,37 @@ extension Directory {
             writer.append(UInt64(upload.chunks))
             writer.append(upload.file)
             writer.append(upload.ledger)
+            writer.append(sized: upload.owner)
         }
-        writer.append(UInt64(uploaders.count))
-        for principal in uploaders {
-            writer.append(UInt64(principal.count))
-            writer.append(principal)
+        writer.append(UInt64(members.count))
+        for member in members {
+            writer.append(sized: member.principal)
+            writer.append(UInt64(member.roles.rawValue))
+        }
+        writer.append(UInt64(settings.versionsKept))
+        writer.append(settings.uploadQuotaBytes)
+        writer.append(settings.readersOnly ? 1 : 0)
+        writer.append(UInt64(settings.updatesPerMinute))
+        writer.append(UInt64(evaluations.count))
+        for evaluation in evaluations {
+            writer.append(evaluation.modelSHA256)
+            writer.append(evaluation.dataSHA256)
+            writer.append(evaluation.images)
+            writer.append(evaluation.classes)
+            writer.append(evaluation.done)
+            writer.append(evaluation.correct)
+            writer.append(evaluation.instructions)
+            writer.append(evaluation.confusion)
         }
         return writer.bytes
     }
 
-    /// Reads what `encoded` wrote; nil when the bytes are anything else.
-    init?(_ bytes: [UInt8]) {
+    /// Reads what `encoded` wrote, now or in an earlier layout; nil when the bytes are anything else.
+    ///
+    /// Layout 1 had no owners, one role, and nothing after the members.
+    init?(_ bytes: [UInt8], layout: UInt32) {
         var reader = RecordReader(bytes)
+        let hasOwners = layout >= 2
         self.init()
         nextVersion = reader.number()
         activeVersion = reader.number()
@@ -122,7 +170,7 @@ extension Directory {
                 StoredModel(
                     version: reader.number(), sha256: reader.bytes(32), size: reader.number(),
                     activatedAt: reader.number(), file: reader.region(), card: reader.region(),
-                    cardBytes: reader.number()))
+                    cardBytes: reader.number(), owner: hasOwners ? reader.principal() : []))
         }
         for _ in 0..<reader.count(limit: 1_000) {
             uploads.append(
@@ -130,9 +178,26 @@ extension Directory {
                     sha256: reader.bytes(32), size: reader.number(),
                     chunkBytes: UInt32(truncatingIfNeeded: reader.number()),
                     chunks: UInt32(truncatingIfNeeded: reader.number()), file: reader.region(),
-                    ledger: reader.region()))
+                    ledger: reader.region(), owner: hasOwners ? reader.principal() : []))
         }
-        for _ in 0..<reader.count(limit: 1_000) { uploaders.append(reader.bytes(reader.count(limit: 29))) }
+        for _ in 0..<reader.count(limit: 1_000) {
+            let principal = reader.principal()
+            let roles = layout >= 2 ? Roles(rawValue: UInt8(truncatingIfNeeded: reader.number())) : .uploader
+            members.append(Member(principal: principal, roles: roles))
+        }
+        if layout >= 2 {
+            settings.versionsKept = UInt32(truncatingIfNeeded: reader.number())
+            settings.uploadQuotaBytes = reader.number()
+            settings.readersOnly = reader.number() != 0
+            settings.updatesPerMinute = UInt32(truncatingIfNeeded: reader.number())
+            for _ in 0..<reader.count(limit: 1) {
+                evaluations.append(
+                    StoredEvaluation(
+                        modelSHA256: reader.bytes(32), dataSHA256: reader.bytes(32), images: reader.number(),
+                        classes: reader.number(), done: reader.number(), correct: reader.number(),
+                        instructions: reader.number(), confusion: reader.region()))
+            }
+        }
         guard reader.isAtEnd else { return nil }
     }
 }
@@ -145,6 +210,11 @@ private struct RecordWriter {
     }
 
     mutating func append(_ more: [UInt8]) { bytes += more }
+
+    mutating func append(sized more: [UInt8]) {
+        append(UInt64(more.count))
+        append(more)
+    }
 
     mutating func append(_ region: Region) {
         append(region.page)
@@ -187,6 +257,8 @@ struct RecordReader {
         }
         return Int(value)
     }
+
+    mutating func principal() -> [UInt8] { bytes(count(limit: 29)) }
 
     mutating func region() -> Region { Region(page: number(), pages: number()) }
 }

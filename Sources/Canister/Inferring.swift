@@ -4,37 +4,15 @@ import Images
 import Inference
 
 extension Classifier {
-    /// The best labels for one picture.
-    func classify(_ question: CandidValue) throws(ClassifierError) -> CandidValue {
-        let serving = try active()
-        guard let image = question["image"] else { throw .badRequest("no image") }
-        let top = question["top"]?.unwrapped?.asUInt32.map { Int($0) } ?? Limits.defaultTop
-        let logits = serving.executor.logits(pixels: try pixels(of: image, serving.model.input))
-        let ranked = Prediction.ranked(
-            logits: logits, logitScale: serving.model.logitScale, top: min(top, logits.count))
-        return .record([
-            "top": .vector(ranked.map { label($0, serving.model) }),
-            "model_version": .nat64(serving.stored.version), "model_sha256": .blob(serving.stored.sha256),
-            "instructions": .nat64(system.performanceCounter()),
-        ])
-    }
-
-    private func label(_ prediction: Prediction, _ model: QuantizedModel) -> CandidValue {
-        .record([
-            "index": .nat32(UInt32(prediction.index)), "label": .text(model.labels[prediction.index]),
-            "probability": .float32(prediction.probability), "logit": .int32(prediction.logit),
-        ])
-    }
-
     /// The integer logits of pictures in any form.
     func logits(_ images: [CandidValue]) throws(ClassifierError) -> CandidValue {
         let serving = try active()
-        var budget = try BatchBudget(images.count, classes: serving.model.labels.count)
+        var budget = try BatchBudget(images.count, bytesEach: 4 * serving.model.labels.count)
         var rows: [CandidValue] = []
         rows.reserveCapacity(images.count)
         for image in images {
             try budget.check(system.performanceCounter())
-            let logits = serving.executor.logits(pixels: try pixels(of: image, serving.model.input))
+            let logits = serving.executor.logits(pixels: try pixels(of: Picture(image), serving.model.input))
             rows.append(.vector(logits.map { .int32($0) }))
         }
         return scores(.vector(rows), serving)
@@ -51,7 +29,7 @@ extension Classifier {
         guard !overflow, expected == UInt64(pixels.count) else {
             throw .wrongSize(expected: expected, found: UInt64(pixels.count))
         }
-        var budget = try BatchBudget(Int(count), classes: serving.model.labels.count)
+        var budget = try BatchBudget(Int(count), bytesEach: 4 * serving.model.labels.count)
         var output: [UInt8] = []
         output.reserveCapacity(Int(count) * serving.model.labels.count * 4)
         for index in 0..<Int(count) {
@@ -80,35 +58,35 @@ extension Classifier {
     }
 
     /// The bytes a model takes: raw ones must fit exactly, a PNG is decoded, resized and converted.
-    private func pixels(
-        of image: CandidValue, _ geometry: InputGeometry
-    ) throws(ClassifierError) -> [UInt8] {
-        if let pixels = image.payload(of: "pixels")?.asBytes {
+    func pixels(of picture: Picture, _ geometry: InputGeometry) throws(ClassifierError) -> [UInt8] {
+        switch picture {
+        case .pixels(let pixels):
             guard pixels.count == geometry.byteCount else {
                 throw .wrongSize(expected: UInt64(geometry.byteCount), found: UInt64(pixels.count))
             }
             return pixels
-        }
-        guard let png = image.payload(of: "png")?.asBytes else { throw .badRequest("not an image") }
-        do throws(ImageError) {
-            let image = try PNG.decode(png, limits: .small)
-            return image.fitted(width: geometry.width, height: geometry.height, channels: geometry.channels)
-                .pixels
-        } catch {
-            throw .badImage(sentence(error.message, "byte", error.offset))
+        case .png(let file):
+            do throws(ImageError) {
+                let image = try PNG.decode(file, limits: .small)
+                return image.fitted(
+                    width: geometry.width, height: geometry.height, channels: geometry.channels
+                ).pixels
+            } catch {
+                throw .badImage(sentence(error.message, "byte", error.offset))
+            }
         }
     }
 }
 
 /// Stops a batch before it would run into the limits of a query: then the answer says how many would have fitted.
-private struct BatchBudget {
+struct BatchBudget {
     private let count: Int
     private var done = 0
     private var last: UInt64 = 0
     private var dearest: UInt64 = 0
 
-    init(_ count: Int, classes: Int) throws(ClassifierError) {
-        let fitting = Limits.logitBytes / (4 * classes)
+    init(_ count: Int, bytesEach: Int) throws(ClassifierError) {
+        let fitting = Limits.answerBytes / bytesEach
         guard count <= fitting else { throw .tooLarge(limit: UInt64(fitting), found: UInt64(count)) }
         self.count = count
     }

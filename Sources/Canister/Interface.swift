@@ -1,12 +1,18 @@
 import Candid
 
 /// The methods of the service, in the order of classifier.did.
-public enum Method: CaseIterable, Sendable {
-    case beginUpload, putChunk, missingChunks, abortUpload
-    case activate, rollback, models, modelInfo
+public enum Method: Int, CaseIterable, Sendable {
+    case beginUpload, putChunk, missingChunks, abortUpload, downloadChunk
+    case activate, rollback, deleteVersion, models, modelInfo
     case grantUploader, revokeUploader, uploaders
-    case classify, classifyUpdate, logits, logitsRaw
+    case grantRole, revokeRole, roles, configure, settings
+    case classify, classifyUpdate, classifyComposite, classifyBatch, logits, logitsRaw
     case version
+
+    /// How a method is called and what it may change.
+    public enum Kind: Sendable {
+        case update, query, compositeQuery
+    }
 
     /// The name under which the method is called.
     public var name: StaticString {
@@ -15,33 +21,47 @@ public enum Method: CaseIterable, Sendable {
         case .putChunk: "put_chunk"
         case .missingChunks: "missing_chunks"
         case .abortUpload: "abort_upload"
+        case .downloadChunk: "download_chunk"
         case .activate: "activate"
         case .rollback: "rollback"
+        case .deleteVersion: "delete_version"
         case .models: "models"
         case .modelInfo: "model_info"
         case .grantUploader: "grant_uploader"
         case .revokeUploader: "revoke_uploader"
         case .uploaders: "uploaders"
+        case .grantRole: "grant_role"
+        case .revokeRole: "revoke_role"
+        case .roles: "roles"
+        case .configure: "configure"
+        case .settings: "settings"
         case .classify: "classify"
         case .classifyUpdate: "classify_update"
+        case .classifyComposite: "classify_composite"
+        case .classifyBatch: "classify_batch"
         case .logits: "logits"
         case .logitsRaw: "logits_raw"
         case .version: "version"
         }
     }
 
-    public var isQuery: Bool {
+    public var kind: Kind {
         switch self {
-        case .missingChunks, .models, .modelInfo, .uploaders, .classify, .logits, .logitsRaw, .version: true
-        default: false
+        case .missingChunks, .downloadChunk, .models, .modelInfo, .uploaders, .roles, .settings, .classify,
+            .classifyBatch, .logits, .logitsRaw, .version:
+            .query
+        case .classifyComposite: .compositeQuery
+        default: .update
         }
     }
 
     /// Who may call it.
     var access: Access {
         switch self {
-        case .beginUpload, .putChunk, .abortUpload, .activate, .rollback: .uploaders
-        case .grantUploader, .revokeUploader: .controllers
+        case .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion: .uploaders
+        case .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure: .controllers
+        case .downloadChunk, .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw:
+            .readers
         default: .everyone
         }
     }
@@ -51,7 +71,8 @@ public enum Method: CaseIterable, Sendable {
         switch self {
         case .beginUpload: 64 * Limits.chunks + 1024
         case .putChunk: Limits.chunkBytes + 1024
-        case .classify, .classifyUpdate, .logits, .logitsRaw: Limits.messageBytes
+        case .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw:
+            Limits.messageBytes
         default: 1024
         }
     }
@@ -62,13 +83,17 @@ public enum Method: CaseIterable, Sendable {
         case .beginUpload: [Interface.manifest]
         case .putChunk: [.record(["sha256": .blob, "index": .nat32, "data": .blob])]
         case .missingChunks, .abortUpload, .activate: [.blob]
-        case .rollback: [.nat64]
+        case .downloadChunk: [.record(["sha256": .blob, "offset": .nat64, "length": .nat32])]
+        case .rollback, .deleteVersion: [.nat64]
         case .grantUploader, .revokeUploader: [.principal]
-        case .classify, .classifyUpdate:
+        case .grantRole, .revokeRole: [.record(["who": .principal, "role": Interface.role])]
+        case .configure: [Interface.settings]
+        case .classify, .classifyUpdate, .classifyComposite:
             [.record(["image": Interface.image, "top": .optional(.nat32)])]
+        case .classifyBatch: [.record(["images": .vector(Interface.image), "top": .optional(.nat32)])]
         case .logits: [.vector(Interface.image)]
         case .logitsRaw: [.record(["count": .nat32, "pixels": .blob])]
-        case .models, .modelInfo, .uploaders, .version: []
+        case .models, .modelInfo, .uploaders, .roles, .settings, .version: []
         }
     }
 
@@ -78,11 +103,16 @@ public enum Method: CaseIterable, Sendable {
         case .beginUpload: Interface.result(.record(["missing": .vector(.nat32)]))
         case .putChunk: Interface.result(.record(["remaining": .nat32]))
         case .missingChunks: Interface.result(.vector(.nat32))
-        case .abortUpload, .grantUploader, .revokeUploader: Interface.result(.null)
+        case .abortUpload, .deleteVersion, .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure:
+            Interface.result(.null)
+        case .downloadChunk: Interface.result(.record(["data": .blob, "size": .nat64]))
         case .activate, .rollback, .modelInfo: Interface.result(Interface.modelInfo)
         case .models: .vector(Interface.modelInfo)
         case .uploaders: .vector(.principal)
-        case .classify, .classifyUpdate: Interface.result(Interface.answer)
+        case .roles: .vector(.record(["who": .principal, "roles": .vector(Interface.role)]))
+        case .settings: Interface.settings
+        case .classify, .classifyUpdate, .classifyComposite: Interface.result(Interface.answer)
+        case .classifyBatch: Interface.result(Interface.batchAnswer)
         case .logits: Interface.result(Interface.scores(.vector(.vector(.int32))))
         case .logitsRaw: Interface.result(Interface.scores(.blob))
         case .version: .record(["canister": .text, "layout": .nat32])
@@ -92,7 +122,8 @@ public enum Method: CaseIterable, Sendable {
 
 /// Who may call a method.
 enum Access {
-    case everyone, uploaders, controllers
+    /// `readers` are everyone unless the settings say otherwise.
+    case everyone, readers, uploaders, trainers, controllers
 }
 
 /// The named types of classifier.did.
@@ -104,14 +135,18 @@ enum Interface {
             "unknown_upload": .null, "hash_mismatch": .record(["expected": .blob, "found": .blob]),
             "missing_chunks": .vector(.nat32), "bad_request": .text,
             "too_large": .record(["limit": .nat64, "found": .nat64]), "unknown_version": .nat64,
-            "out_of_memory": .null,
+            "out_of_memory": .null, "quota_exceeded": .record(["limit": .nat64, "found": .nat64]),
+            "rate_limited": .record(["retry_after_seconds": .nat64]),
         ])
     }
 
     static func result(_ ok: CandidType) -> CandidType { .variant(["ok": ok, "err": error]) }
 
     static var manifest: CandidType {
-        .record(["size": .nat64, "sha256": .blob, "chunk_bytes": .nat32, "chunk_sha256": .vector(.blob)])
+        .record([
+            "size": .nat64, "sha256": .blob, "chunk_bytes": .nat32, "chunk_sha256": .vector(.blob),
+            "merkle_root": .optional(.blob),
+        ])
     }
 
     static var modelInfo: CandidType {
@@ -141,6 +176,22 @@ enum Interface {
     static var answer: CandidType {
         .record([
             "top": .vector(label), "model_version": .nat64, "model_sha256": .blob, "instructions": .nat64,
+        ])
+    }
+
+    static var batchAnswer: CandidType {
+        .record([
+            "answers": .vector(result(.vector(label))), "model_version": .nat64, "model_sha256": .blob,
+            "instructions": .nat64,
+        ])
+    }
+
+    static var role: CandidType { .variant(["uploader": .null, "trainer": .null, "reader": .null]) }
+
+    static var settings: CandidType {
+        .record([
+            "versions_kept": .nat32, "upload_quota_bytes": .optional(.nat64), "readers_only": .bool,
+            "updates_per_minute": .optional(.nat32),
         ])
     }
 

@@ -9,14 +9,16 @@ public enum Limits {
     public static let chunks = 16_384
     /// Uploads under way at the same time.
     public static let uploads = 8
-    /// Versions kept, the active one among them.
-    public static let versions = 4
-    /// Principals that may upload besides the controllers.
-    public static let uploaders = 256
+    /// Versions that can be kept, the active one among them; the setting begins with 4.
+    public static let versions: UInt32 = 64
+    /// Principals with the same role.
+    public static let membersOfARole = 256
+    /// Callers whose rate is known at the same time.
+    public static let ratedCallers = 1_024
     /// Bytes of an argument of a method that takes pictures: what the network lets through to a canister.
     public static let messageBytes = 2 << 20
-    /// Bytes of logits in one answer, which the network bounds by 2 MiB with everything around them.
-    public static let logitBytes = 1_900_000
+    /// Bytes of all answers of a batch, which the network bounds by 2 MiB with everything around them.
+    public static let answerBytes = 1_900_000
     /// Instructions after which a batch stops; a query may use 5 billion.
     public static let batchInstructions: UInt64 = 4_500_000_000
     /// Labels in an answer when the question does not say how many.

@@ -8,11 +8,14 @@ struct Serving {
     let stored: StoredModel
     let model: QuantizedModel
     let executor: IntegerExecutor
+    /// Bytes of the longest label.
+    let longestLabel: Int
 
     init(stored: StoredModel, model: QuantizedModel) {
         self.stored = stored
         self.model = model
         executor = IntegerExecutor(model)
+        longestLabel = model.labels.reduce(0) { max($0, $1.count) }
     }
 }
 
@@ -36,12 +39,12 @@ extension Classifier {
         var directory = store.directory
         let stored = StoredModel(
             version: directory.nextVersion, sha256: sha256, size: upload.size, activatedAt: system.time(),
-            file: upload.file, card: cardRegion, cardBytes: UInt64(card.count))
+            file: upload.file, card: cardRegion, cardBytes: UInt64(card.count), owner: upload.owner)
         directory.nextVersion += 1
         directory.activeVersion = stored.version
         directory.models.append(stored)
         directory.uploads.removeAll { $0.sha256 == sha256 }
-        while directory.models.count > Limits.versions { directory.models.removeFirst() }
+        directory.dropOldVersions()
         serving = Serving(stored: stored, model: model)
         store.commit(directory)
         return info(stored)

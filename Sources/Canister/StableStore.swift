@@ -27,7 +27,7 @@ public enum StableStoreError: Error, Equatable, Sendable {
 /// Page 0 holds the magic and the layout, pages 1 and 2 a copy of the directory each. A change is written over the
 /// older copy under the next sequence number, so that at every instant one copy is whole.
 final class StableStore<System: SystemAPI> {
-    static var layout: UInt32 { 1 }
+    static var layout: UInt32 { 2 }
     private static var magic: [UInt8] { bytes(of: "DEAI-IC\n") }
     private static var firstDataPage: UInt64 { 3 }
     /// Sequence, length and CRC-32 before the directory.
@@ -56,10 +56,18 @@ final class StableStore<System: SystemAPI> {
         let header = system.stableRead(at: 0, count: 12)
         guard [UInt8](header[..<8]) == Self.magic else { throw .notOurs }
         let layout = Self.number(header[8...])
-        guard layout == Self.layout else { throw .unknownLayout(layout) }
-        let copies = [copy(0), copy(1)].compactMap { $0 }
+        guard (1...Self.layout).contains(layout) else { throw .unknownLayout(layout) }
+        let copies = [copy(0, layout), copy(1, layout)].compactMap { $0 }
         guard let newest = copies.max(by: { $0.sequence < $1.sequence }) else { throw .damaged }
         (sequence, directory) = newest
+        if layout < Self.layout { migrate() }
+    }
+
+    /// Writes both copies of the directory and the header in this layout. It happens in one message: all or nothing.
+    private func migrate() {
+        commit(directory)
+        commit(directory)
+        system.stableWrite(at: 8, Self.word(Self.layout))
     }
 
     /// Makes `directory` the one that counts.
@@ -91,14 +99,14 @@ final class StableStore<System: SystemAPI> {
     private static func copyOffset(_ index: Int) -> UInt64 { Region.pageBytes * UInt64(1 + index) }
 
     /// One copy of the directory, if it is intact.
-    private func copy(_ index: Int) -> (sequence: UInt64, directory: Directory)? {
+    private func copy(_ index: Int, _ layout: UInt32) -> (sequence: UInt64, directory: Directory)? {
         let offset = Self.copyOffset(index)
         let header = system.stableRead(at: offset, count: Self.copyHeaderBytes)
         let length = Int(Self.number(header[8..<12]))
         guard length <= Int(Region.pageBytes) - Self.copyHeaderBytes else { return nil }
         let body = system.stableRead(at: offset + UInt64(Self.copyHeaderBytes), count: length)
         guard CRC32.checksum([UInt8](header[..<12]) + body) == Self.number(header[12...]),
-            let directory = Directory(body)
+            let directory = Directory(body, layout: layout)
         else { return nil }
         return (UInt64(Self.number(header[..<4])) | UInt64(Self.number(header[4..<8])) << 32, directory)
     }

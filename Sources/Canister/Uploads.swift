@@ -31,6 +31,11 @@ struct Manifest: Equatable {
         var list: [[UInt8]] = []
         list.reserveCapacity(hashes.count)
         for value in hashes { list.append(try hash(value)) }
+        if let promised = value["merkle_root"]?.unwrapped {
+            let expected = try hash(promised)
+            let found = MerkleTree.root(ofChunkHashes: list)
+            guard found == expected else { throw .hashMismatch(expected: expected, found: found) }
+        }
         self.size = size
         self.chunkBytes = chunkBytes
         chunkHashes = list
@@ -77,6 +82,8 @@ extension Classifier {
         guard directory.uploads.count < Limits.uploads else {
             throw .badRequest("too many uploads are under way; finish or abort one first")
         }
+        let owner = system.caller()
+        try checkQuota(manifest.size, owner)
         let count = manifest.chunkHashes.count
         let filePages = Region.pages(for: manifest.size)
         let ledgerPages = Region.pages(for: Upload.ledgerBytes(chunks: count))
@@ -84,7 +91,7 @@ extension Classifier {
         let upload = Upload(
             sha256: manifest.sha256, size: manifest.size, chunkBytes: manifest.chunkBytes,
             chunks: UInt32(count), file: Region(page: region.page, pages: filePages),
-            ledger: Region(page: region.page + filePages, pages: ledgerPages))
+            ledger: Region(page: region.page + filePages, pages: ledgerPages), owner: owner)
         system.stableWrite(at: upload.ledger.offset, ledger(manifest.chunkHashes))
         directory.uploads.append(upload)
         store.commit(directory)

@@ -48,6 +48,10 @@
     @_cdecl("canister_update abort_upload")
     public func abortUpload() { classifier.handle(.abortUpload) }
 
+    @_expose(wasm, "canister_query download_chunk")
+    @_cdecl("canister_query download_chunk")
+    public func downloadChunk() { classifier.handle(.downloadChunk) }
+
     @_expose(wasm, "canister_update activate")
     @_cdecl("canister_update activate")
     public func activate() { classifier.handle(.activate) }
@@ -55,6 +59,10 @@
     @_expose(wasm, "canister_update rollback")
     @_cdecl("canister_update rollback")
     public func rollback() { classifier.handle(.rollback) }
+
+    @_expose(wasm, "canister_update delete_version")
+    @_cdecl("canister_update delete_version")
+    public func deleteVersion() { classifier.handle(.deleteVersion) }
 
     @_expose(wasm, "canister_query models")
     @_cdecl("canister_query models")
@@ -76,6 +84,26 @@
     @_cdecl("canister_query uploaders")
     public func uploaders() { classifier.handle(.uploaders) }
 
+    @_expose(wasm, "canister_update grant_role")
+    @_cdecl("canister_update grant_role")
+    public func grantRole() { classifier.handle(.grantRole) }
+
+    @_expose(wasm, "canister_update revoke_role")
+    @_cdecl("canister_update revoke_role")
+    public func revokeRole() { classifier.handle(.revokeRole) }
+
+    @_expose(wasm, "canister_query roles")
+    @_cdecl("canister_query roles")
+    public func roles() { classifier.handle(.roles) }
+
+    @_expose(wasm, "canister_update configure")
+    @_cdecl("canister_update configure")
+    public func configure() { classifier.handle(.configure) }
+
+    @_expose(wasm, "canister_query settings")
+    @_cdecl("canister_query settings")
+    public func settings() { classifier.handle(.settings) }
+
     @_expose(wasm, "canister_query classify")
     @_cdecl("canister_query classify")
     public func classify() { classifier.handle(.classify) }
@@ -83,6 +111,14 @@
     @_expose(wasm, "canister_update classify_update")
     @_cdecl("canister_update classify_update")
     public func classifyUpdate() { classifier.handle(.classifyUpdate) }
+
+    @_expose(wasm, "canister_composite_query classify_composite")
+    @_cdecl("canister_composite_query classify_composite")
+    public func classifyComposite() { classifier.handle(.classifyComposite) }
+
+    @_expose(wasm, "canister_query classify_batch")
+    @_cdecl("canister_query classify_batch")
+    public func classifyBatch() { classifier.handle(.classifyBatch) }
 
     @_expose(wasm, "canister_query logits")
     @_cdecl("canister_query logits")

@@ -21,7 +21,7 @@ import Testing
     @Test func answersAreThoseOfTheExecutor() throws {
         let canister = try serving()
         let expected = IntegerExecutor(try testModel(seed: 4)).logits(pixels: Self.pixels)
-        for method in [Method.classify, .classifyUpdate] {
+        for method in [Method.classify, .classifyUpdate, .classifyComposite] {
             let answer = try #require(
                 try canister.call(
                     method, question(.variant("pixels", .blob(Self.pixels))), caller: TestSystem.stranger
@@ -46,6 +46,42 @@ import Testing
             (0..<4).map { UInt8(truncatingIfNeeded: logit >> Int32(8 * $0)) }
         }
         #expect(raw.ok?["logits"] == .blob(bytes + bytes))
+    }
+
+    /// The hot path reads and writes what the general encoder and decoder would, for any header and any damage.
+    @Test func theHotPathIsTheGeneralPath() throws {
+        let canister = try serving()
+        let type = Method.classify.argumentTypes[0]
+        guard case .record(let fields) = type else { return }
+        let wider = CandidType.record(CandidFields(fields.list + [CandidField("zzz", .nat8)]))
+        let file = png(width: 5, height: 6, channels: 1, pixels: Self.pixels)
+        for image in [CandidValue.variant("pixels", .blob(Self.pixels)), .variant("png", .blob(file))] {
+            for top in [nil, 0, 2, .max] as [UInt32?] {
+                let value = question(image, top: top)
+                guard case .record(let record) = value else { return }
+                let more = CandidValue.record(
+                    CandidRecord(record.list + [.init(id: Candid.hash("zzz"), value: .nat8(1))]))
+                let own = try canister.bytes(.classify, Candid.encode([value], as: [type]))
+                let other = try canister.bytes(.classify, Candid.encode([more], as: [wider]))
+                #expect(own == other)
+                let answer = try Candid.decode(own, as: [Method.classify.resultType])
+                #expect(try Candid.encode(answer, as: [Method.classify.resultType]) == own)
+                #expect(answer[0].ok != nil)
+            }
+        }
+        // Every truncation and every damaged byte gives the same verdict as the general decoder's.
+        let whole = try Candid.encode([question(.variant("pixels", .blob(Self.pixels)), top: 1)], as: [type])
+        for index in whole.indices {
+            var damaged = whole
+            damaged[index] ^= 1
+            for message in [damaged, [UInt8](whole[..<index])] {
+                let isGood = (try? Candid.decode(message, as: [type])) != nil
+                guard case .replied(let answer) = try canister.raw(.classify, message, caller: [9]) else {
+                    throw TestCanister.Fault.rejected
+                }
+                #expect((answer.err?.payload(of: "bad_request") == nil) == isGood)
+            }
+        }
     }
 
     @Test(arguments: [(nil, 3), (0, 0), (1, 1), (2, 2), (3, 3), (400, 3), (.max, 3)] as [(UInt32?, Int)])
@@ -109,6 +145,35 @@ import Testing
     }
 }
 
+@Suite struct BatchTests {
+    /// Each picture of a batch has the labels it has alone; one that is none has an error of its own.
+    @Test func batches() throws {
+        let canister = try TestCanister()
+        try canister.activate(TestFile(seed: 4))
+        let pictures = (0..<4).map { seed in (0..<30).map { UInt8(truncatingIfNeeded: $0 * (seed + 3)) } }
+        var images = pictures.map { CandidValue.variant("pixels", .blob($0)) }
+        images.insert(.variant("png", .blob([1, 2, 3])), at: 2)
+        let answer = try #require(
+            try canister.call(
+                .classifyBatch, .record(["images": .vector(images), "top": .optional(.nat32(2))])
+            ).ok)
+        let answers = try #require(answer["answers"]?.asVector)
+        #expect(answers.count == 5)
+        for (image, answer) in zip(images, answers) {
+            let alone = try canister.call(
+                .classify, .record(["image": image, "top": .optional(.nat32(2))]))
+            #expect(answer.ok == alone.ok?["top"])
+            #expect(answer.err == alone.err)
+        }
+        #expect(answers[2].err?.payload(of: "bad_image") != nil)
+        canister.system.instructionsPerCall = 2_000_000_000
+        #expect(
+            try canister.call(
+                .classifyBatch, .record(["images": .vector(images), "top": .optional(nil)])
+            ).err == .variant("too_large", .record(["limit": .nat64(1), "found": .nat64(5)])))
+    }
+}
+
 @Suite struct HostileArgumentTests {
     /// Whatever bytes arrive, a method gives one answer; it never traps and a query never writes.
     @Test(arguments: Method.allCases)
@@ -133,8 +198,8 @@ import Testing
             }
         }
         #expect(answers > 0)
-        if method.isQuery { #expect(canister.system.stable == before) }
-        if method.isQuery { #expect(try canister.logits([UInt8](repeating: 3, count: 30)) != nil) }
+        if method.kind != .update { #expect(canister.system.stable == before) }
+        if method.kind != .update { #expect(try canister.logits([UInt8](repeating: 3, count: 30)) != nil) }
     }
 
     /// Space bombs and arguments beyond the limit cost an error, not memory.
@@ -170,6 +235,19 @@ import Testing
             ),
             (Method.beginUpload.argumentTypes[0], TestFile([4, 5, 6, 7], chunkBytes: 3).manifest),
             (Method.putChunk.argumentTypes[0], TestFile([1, 2, 3], chunkBytes: 2).chunk(1)),
+            (
+                Method.classifyBatch.argumentTypes[0],
+                .record(["images": .vector([image]), "top": .optional(nil)])
+            ),
+            (
+                Method.downloadChunk.argumentTypes[0],
+                .record(["sha256": hash, "offset": .nat64(3), "length": .nat32(9)])
+            ),
+            (
+                Method.grantRole.argumentTypes[0],
+                .record(["who": .principal([5]), "role": .variant("trainer")])
+            ),
+            (Method.configure.argumentTypes[0], testSettings(readersOnly: true)),
             (.blob, hash), (.nat64, .nat64(1)), (.principal, .principal([1, 2, 3])), (.null, .null),
         ]
     }

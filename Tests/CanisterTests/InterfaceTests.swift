@@ -26,14 +26,29 @@ private let checkout = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         let function = try #require(interface.method("\(method.name)"))
         #expect(function.arguments.map { expand($0, interface.definitions) } == method.argumentTypes)
         #expect(function.results.map { expand($0, interface.definitions) } == [method.resultType])
-        #expect(function.annotation == (method.isQuery ? .query : nil))
+        let annotation: CandidFunction.Annotation? =
+            switch method.kind {
+            case .update: nil
+            case .query: .query
+            case .compositeQuery: .compositeQuery
+            }
+        #expect(function.annotation == annotation)
     }
 
     @Test func theModuleExportsEveryMethod() throws {
         let file = checkout.appendingPathComponent("Sources/CanisterWasm/Exports.swift")
         let exports = try String(contentsOf: file, encoding: .utf8)
-            .matches(of: /@_expose\(wasm, "(canister_(?:query|update) [a-z_]+)"\)/).map { String($0.1) }
-        #expect(exports == Method.allCases.map { "canister_\($0.isQuery ? "query" : "update") \($0.name)" })
+            .matches(of: /@_expose\(wasm, "(canister_(?:query|update|composite_query) [a-z_]+)"\)/).map { String($0.1) }
+        let expected = Method.allCases.map { method in
+            let kind =
+                switch method.kind {
+                case .update: "update"
+                case .query: "query"
+                case .compositeQuery: "composite_query"
+                }
+            return "canister_\(kind) \(method.name)"
+        }
+        #expect(exports == expected)
     }
 
     /// Every import is a function of the system API with that very signature, in the C calling convention (Swift's

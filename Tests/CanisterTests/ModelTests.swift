@@ -46,6 +46,48 @@ import Testing
         #expect(try versions() == [4, 5, 6, 7])
     }
 
+    @Test func versionsAreKeptAsConfigured() throws {
+        let canister = try TestCanister()
+        _ = try canister.call(.configure, testSettings(versions: 6))
+        for seed in 1...7 as ClosedRange<UInt64> { try canister.activate(TestFile(seed: seed)) }
+        func versions() throws -> [UInt64] {
+            try canister.call(.models).asVector?.compactMap { $0["version"]?.asUInt64 } ?? []
+        }
+        #expect(try versions() == [2, 3, 4, 5, 6, 7])
+        _ = try canister.call(.rollback, .nat64(2))
+        #expect(try canister.call(.deleteVersion, .nat64(2)).err?.payload(of: "bad_request") != nil)
+        #expect(try canister.call(.deleteVersion, .nat64(1)).err == .variant("unknown_version", .nat64(1)))
+        #expect(try canister.call(.deleteVersion, .nat64(5)).ok == .null)
+        #expect(try versions() == [2, 3, 4, 6, 7])
+        // The active version stays, however few are kept.
+        _ = try canister.call(.configure, testSettings(versions: 2))
+        #expect(try versions() == [2, 7])
+    }
+
+    /// A stored file comes back byte for byte, in parts of any size.
+    @Test func download() throws {
+        let canister = try TestCanister()
+        let file = try TestFile(seed: 1)
+        try canister.activate(file)
+        for length in [1, 7, 100, 1 << 20] as [UInt32] {
+            var bytes: [UInt8] = []
+            while bytes.count < file.bytes.count {
+                let answer = try #require(
+                    try canister.call(.downloadChunk, file.part(UInt64(bytes.count), length)).ok)
+                #expect(answer["size"] == .nat64(UInt64(file.bytes.count)))
+                bytes += answer["data"]?.asBytes ?? []
+            }
+            #expect(bytes == file.bytes)
+        }
+        let size = UInt64(file.bytes.count)
+        #expect(try canister.call(.downloadChunk, file.part(size, 9)).ok?["data"] == .blob([]))
+        #expect(try canister.call(.downloadChunk, file.part(size + 1, 9)).err != nil)
+        #expect(try canister.call(.downloadChunk, file.part(.max, .max)).err != nil)
+        #expect(
+            try canister.call(.downloadChunk, TestFile([1], chunkBytes: 1).part(0, 1)).err
+                == .variant("unknown_upload"))
+    }
+
     /// Pages of dropped versions are used again.
     @Test func storageIsBounded() throws {
         let canister = try TestCanister()

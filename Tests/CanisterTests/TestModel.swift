@@ -49,7 +49,13 @@ struct TestFile {
             "size": .nat64(UInt64(bytes.count)), "sha256": .blob(sha256),
             "chunk_bytes": .nat32(UInt32(chunkBytes)),
             "chunk_sha256": .vector(chunks.map { .blob(SHA256.hash($0)) }),
+            "merkle_root": .optional(.blob(MerkleTree.root(ofChunkHashes: chunks.map { SHA256.hash($0) }))),
         ])
+    }
+
+    /// A request for a part of the file.
+    func part(_ offset: UInt64, _ length: UInt32) -> CandidValue {
+        .record(["sha256": .blob(sha256), "offset": .nat64(offset), "length": .nat32(length)])
     }
 
     func chunk(_ index: Int, data: [UInt8]? = nil) -> CandidValue {

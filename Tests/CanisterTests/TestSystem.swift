@@ -92,6 +92,13 @@ final class TestCanister {
         return .replied(try Candid.decode(reply, as: [method.resultType])[0])
     }
 
+    /// The reply's bytes.
+    func bytes(_ method: Method, _ argument: [UInt8]) throws -> [UInt8] {
+        _ = try raw(method, argument, caller: TestSystem.stranger)
+        guard let reply = system.replies.first else { throw Fault.rejected }
+        return reply
+    }
+
     /// Calls a method with values.
     func call(
         _ method: Method, _ values: CandidValue..., caller: [UInt8] = TestSystem.controller

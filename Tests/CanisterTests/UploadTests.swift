@@ -78,6 +78,7 @@ import Testing
                 .record([
                     "size": .nat64(size), "sha256": .blob(sha256), "chunk_bytes": .nat32(chunk),
                     "chunk_sha256": .vector([CandidValue](repeating: .blob(each), count: hashes)),
+                    "merkle_root": .optional(nil),
                 ])
             ).err
         }
@@ -99,6 +100,29 @@ import Testing
         #expect(try begin(.max, 1, 1, sha256: hash, each: hash) == tooLarge(96 << 20, .max))
         #expect(try begin(1 << 20, 1, 1, sha256: hash, each: hash) == tooLarge(16_384, 1 << 20))
         #expect(canister.system.stable == before)
+    }
+
+    /// The root is that of RFC 6962 by its recursive definition; another one is refused.
+    @Test func merkleRoot() throws {
+        func root(_ hashes: ArraySlice<[UInt8]>) -> [UInt8] {
+            guard hashes.count > 1 else { return SHA256.hash([0] + (hashes.first ?? [])) }
+            var left = 1
+            while left * 2 < hashes.count { left *= 2 }
+            return SHA256.hash([1] + root(hashes.prefix(left)) + root(hashes.dropFirst(left)))
+        }
+        for count in 1...40 {
+            let hashes = (0..<count).map { SHA256.hash([UInt8($0)]) }
+            #expect(MerkleTree.root(ofChunkHashes: hashes) == root(hashes[...]))
+        }
+        let canister = try TestCanister()
+        guard case .record(let fields) = TestFile([1, 2, 3], chunkBytes: 2).manifest else { return }
+        let lie: CandidValue = .record(
+            CandidRecord(
+                fields.list.map {
+                    $0.id == Candid.hash("merkle_root")
+                        ? .init(id: $0.id, value: .optional(.blob(SHA256.hash([5])))) : $0
+                }))
+        #expect(try canister.call(.beginUpload, lie).err?.payload(of: "hash_mismatch") != nil)
     }
 
     /// Chunks that do not belong, and uploads nobody began.
