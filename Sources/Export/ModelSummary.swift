@@ -101,6 +101,14 @@ public struct ModelSummary: Equatable, Sendable, Codable {
         case .dense(let dense): "dense \(dense.outputs)\(suffix(dense.output))"
         case .maxPool2d(let window, let stride): "maxPool2d \(window)x\(window) stride \(stride)"
         case .flatten: "flatten"
+        case .depthwiseConv2d(let conv):
+            "depthwiseConv2d \(conv.kernelHeight)x\(conv.kernelWidth) stride \(conv.stride) "
+                + "pad \(conv.padding)\(suffix(conv.output))"
+        case .averagePool2d(let pool):
+            "averagePool2d \(pool.windowHeight)x\(pool.windowWidth) stride \(pool.stride)"
+                + suffix(pool.output)
+        case .add(let add): "add layer \(add.source)\(suffix(add.output))"
+        case .output(let source): "output of layer \(source)"
         }
     }
 
@@ -109,7 +117,11 @@ public struct ModelSummary: Equatable, Sendable, Codable {
         switch layer {
         case .conv2d(let conv): conv.weights.count + 4 * conv.bias.count + 4 * conv.multipliers.count
         case .dense(let dense): dense.weights.count + 4 * dense.bias.count + 4 * dense.multipliers.count
-        case .maxPool2d, .flatten: 0
+        case .depthwiseConv2d(let conv):
+            conv.weights.count + 4 * conv.bias.count + 4 * conv.multipliers.count
+        case .averagePool2d: 4
+        case .add: 8
+        case .maxPool2d, .flatten, .output: 0
         }
     }
 }

@@ -57,8 +57,31 @@ public final class IntegerExecutor {
         pixels.withUnsafeBufferPointer { logits(pixels: $0) }
     }
 
+    /// What one picture costs: `counter()` passed from layer to layer, for every layer of the model.
+    ///
+    /// A layer that does its work in the one before it (pooling) costs nothing here; turning the bytes of the
+    /// picture into integers counts as part of the first. Meant for an instruction counter.
+    public func costs(pixels: UnsafeBufferPointer<UInt8>, counter: () -> UInt64) -> [UInt64] {
+        precondition(pixels.count == model.input.byteCount, "one picture")
+        var costs = [UInt64](repeating: 0, count: model.layers.count)
+        guard let first = pixels.baseAddress else { return costs }
+        var last = counter()
+        run(first, arenas[0]) { layer in
+            let now = counter()
+            costs[layer] += now &- last
+            last = counter()
+        }
+        return costs
+    }
+
     /// One picture; its logits are left in the arena.
     private func run(_ pixels: UnsafePointer<UInt8>, _ arena: Arena) {
+        run(pixels, arena) { _ in }
+    }
+
+    /// One picture, calling `finished` with the layer of each step.
+    @inline(__always)
+    private func run(_ pixels: UnsafePointer<UInt8>, _ arena: Arena, _ finished: (Int) -> Void) {
         let start = arena.activations
         let picture = start + plan.offsets[0]
         plan.planes[0].clearBorder(picture)
@@ -66,23 +89,38 @@ public final class IntegerExecutor {
             QS8Elementwise.centre(
                 pixels, zeroPoints: $0.baseAddress!, plane: plan.planes[0], picture)
         }
-        for index in 0..<plan.steps.count {
-            let source = UnsafePointer(start + plan.offsets[index])
-            if case .logits(let layer) = plan.steps[index] {
-                layer.logits(source, arena.logits)
-                return
+        plan.steps.withUnsafeBufferPointer { steps in
+            for index in 0..<steps.count {
+                run(steps[index], arena)
+                finished(steps[index].layer)
             }
-            let target = start + plan.offsets[index + 1]
-            plan.planes[index + 1].clearBorder(target)
-            switch plan.steps[index] {
-            case .convolution(let layer):
-                layer.run(source, target, scratch: start + plan.scratchOffset)
-            case .maxPool(let input, let output, let window, let stride):
-                QS8Elementwise.maxPool(source, input, target, output, window: window, stride: stride)
-            case .dense(let layer, let low, let high):
-                layer.activations(source, target, low: low, high: high)
-            case .logits: break
-            }
+        }
+    }
+
+    @inline(never)
+    private func run(_ step: ExecutionPlan.Step, _ arena: Arena) {
+        let start = arena.activations
+        let source = UnsafePointer(start + plan.offsets[step.input])
+        if case .logits(let layer) = step.kernel {
+            layer.logits(source, arena.logits)
+            return
+        }
+        let input = plan.planes[step.input]
+        let output = plan.planes[step.output]
+        let target = start + plan.offsets[step.output]
+        output.clearBorder(target)
+        switch step.kernel {
+        case .convolution(let layer): layer.run(source, target, scratch: start + plan.scratchOffset)
+        case .depthwise(let layer): layer.run(source, target, scratch: start + plan.scratchOffset)
+        case .maxPool(let window, let stride):
+            QS8Elementwise.maxPool(source, input, target, output, window: window, stride: stride)
+        case .averagePool(let layer): layer.run(source, input, target, output)
+        case .add(let layer):
+            layer.run(
+                source, input, start + plan.offsets[step.other], plan.planes[step.other], target, output)
+        case .copy: QS8Elementwise.copyRows(source, input, target)
+        case .dense(let layer, let low, let high): layer.activations(source, target, low: low, high: high)
+        case .logits: break
         }
     }
 }

@@ -9,6 +9,7 @@ public enum IntegerExecutorReference {
         for i in 0..<pixels.count {
             values.append(Int16(pixels[i]) - Int16(model.input.zeroPoints[i % model.input.channels]))
         }
+        var outputs: [[Int16]] = []
         for index in 0..<model.layers.count {
             let shape = model.plan[index].input
             switch model.layers[index] {
@@ -24,6 +25,24 @@ public enum IntegerExecutorReference {
                     values, height: shape.height, width: shape.width, channels: shape.channels,
                     window: window, stride: stride)
             case .flatten: break
+            case .depthwiseConv2d(let c):
+                let sums = QS8Reference.depthwiseSums(
+                    values, height: shape.height, width: shape.width, weights: c.weights, bias: c.bias,
+                    kernelHeight: c.kernelHeight, kernelWidth: c.kernelWidth, stride: c.stride,
+                    padding: c.padding)
+                guard case .activations(let low, let high) = c.output else { return [] }
+                values = QS8Reference.activations(sums, multipliers: c.multipliers, low: low, high: high)
+            case .averagePool2d(let pool):
+                let sums = QS8Reference.windowSums(
+                    values, height: shape.height, width: shape.width, channels: shape.channels,
+                    windowHeight: pool.windowHeight, windowWidth: pool.windowWidth, stride: pool.stride)
+                guard case .activations(let low, let high) = pool.output else { return [] }
+                values = QS8Reference.activations(sums, multipliers: [pool.multiplier], low: low, high: high)
+            case .add(let add):
+                guard case .activations(let low, let high) = add.output else { return [] }
+                values = QS8Reference.sum(
+                    values, outputs[add.source], add.multiplier, add.sourceMultiplier, low: low, high: high)
+            case .output(let source): values = outputs[source]
             case .dense(let dense):
                 let sums = QS8Reference.denseSums(values, weights: dense.weights, bias: dense.bias)
                 switch dense.output {
@@ -38,6 +57,7 @@ public enum IntegerExecutorReference {
                     return logits
                 }
             }
+            outputs.append(values)
         }
         return []
     }

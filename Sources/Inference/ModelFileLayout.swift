@@ -1,9 +1,10 @@
-/// Constants of the .deai format, version 1.0; docs/format.md says what they mean.
+/// Constants of the .deai format, versions 1.0 and 1.1; docs/format.md says what they mean.
 enum ModelFileLayout {
     /// Not text, shows a lost high bit and changed line ends, and stops a listing on a terminal.
     static let magic: InlineArray<8, UInt8> = [0x89, 0x44, 0x45, 0x41, 0x49, 0x0d, 0x0a, 0x1a]
     static let major = 1
-    static let minor = 0
+    /// The newest minor version this code knows; a file has the lowest that its layers need.
+    static let minor = 1
     static let headerBytes = 64
     /// Bytes of the header before its own hash.
     static let hashOffset = 32
@@ -24,6 +25,11 @@ enum ModelFileLayout {
         static let dense: UInt8 = 2
         static let maxPool2d: UInt8 = 3
         static let flatten: UInt8 = 4
+        // Since version 1.1.
+        static let depthwiseConv2d: UInt8 = 5
+        static let averagePool2d: UInt8 = 6
+        static let add: UInt8 = 7
+        static let output: UInt8 = 8
     }
 
     enum Output {

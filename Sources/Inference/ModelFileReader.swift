@@ -57,6 +57,9 @@ struct ModelFileReader {
     ) throws(ModelFileError) -> QuantizedLayer {
         let offset = network.position
         let kind = try network.u8()
+        guard kind <= ModelFileLayout.Kind.flatten || sections.minorVersion >= 1 else {
+            throw ModelFileError(.unknownKind(Int(kind)), offset: offset)
+        }
         switch kind {
         case ModelFileLayout.Kind.conv2d:
             let outputs = try network.count(limit: ModelRules.maximumChannels)
@@ -84,6 +87,38 @@ struct ModelFileReader {
             return .maxPool2d(window: window, stride: Int(try network.u8()))
         case ModelFileLayout.Kind.flatten:
             return .flatten
+        case ModelFileLayout.Kind.depthwiseConv2d:
+            let channels = try network.count(limit: ModelRules.maximumChannels)
+            let kernelHeight = Int(try network.u8())
+            let kernelWidth = Int(try network.u8())
+            let stride = Int(try network.u8())
+            let padding = Int(try network.u8())
+            let output = try self.output(&network)
+            let numbers = try Tensors(&tensors, outputs: channels)
+            return .depthwiseConv2d(
+                QuantizedDepthwiseConv2d(
+                    kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
+                    weights: numbers.weights, bias: numbers.bias, multipliers: numbers.multipliers,
+                    output: output))
+        case ModelFileLayout.Kind.averagePool2d:
+            let windowHeight = try network.u16()
+            let windowWidth = try network.u16()
+            let stride = Int(try network.u8())
+            let multiplier = try network.f32()
+            return .averagePool2d(
+                QuantizedAveragePool2d(
+                    windowHeight: windowHeight, windowWidth: windowWidth, stride: stride,
+                    multiplier: multiplier, output: try self.output(&network)))
+        case ModelFileLayout.Kind.add:
+            let source = try network.u16()
+            let multiplier = try network.f32()
+            let sourceMultiplier = try network.f32()
+            return .add(
+                QuantizedAdd(
+                    source: source, multiplier: multiplier, sourceMultiplier: sourceMultiplier,
+                    output: try self.output(&network)))
+        case ModelFileLayout.Kind.output:
+            return .output(of: try network.u16())
         default:
             throw ModelFileError(.unknownKind(Int(kind)), offset: offset)
         }

@@ -4,6 +4,7 @@ import Digests
 struct ModelFileSections {
     /// The four required sections in order.
     let ranges: [Range<Int>]
+    let minorVersion: Int
 
     init(_ bytes: [UInt8]) throws(ModelFileError) {
         typealias Layout = ModelFileLayout
@@ -17,6 +18,7 @@ struct ModelFileSections {
         guard major == Layout.major else {
             throw ModelFileError(.unsupportedVersion(major: major, minor: minor), offset: 8)
         }
+        minorVersion = minor
         let count = try reader.count(limit: Layout.maximumSections)
         guard count >= Layout.requiredSections, minor > Layout.minor || count == Layout.requiredSections
         else {

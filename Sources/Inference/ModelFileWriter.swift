@@ -17,7 +17,7 @@ enum ModelFileWriter {
         file.bytes.reserveCapacity(length)
         for i in 0..<8 { file.bytes.append(ModelFileLayout.magic[i]) }
         file.u16(ModelFileLayout.major)
-        file.u16(ModelFileLayout.minor)
+        file.u16(minor(model))
         file.u32(UInt32(sections.count))
         file.u64(UInt64(length))
         file.u64(0)
@@ -25,6 +25,17 @@ enum ModelFileWriter {
         file.bytes += table.bytes
         for section in sections { file.bytes += section }
         return file.bytes
+    }
+
+    /// The lowest minor version that has every layer of the model.
+    private static func minor(_ model: QuantizedModel) -> Int {
+        for layer in model.layers {
+            switch layer {
+            case .conv2d, .dense, .maxPool2d, .flatten: continue
+            case .depthwiseConv2d, .averagePool2d, .add, .output: return 1
+            }
+        }
+        return 0
     }
 
     private static func network(_ model: QuantizedModel) -> [UInt8] {
@@ -57,6 +68,30 @@ enum ModelFileWriter {
                 writer.u8(stride)
             case .flatten:
                 writer.bytes.append(ModelFileLayout.Kind.flatten)
+            case .depthwiseConv2d(let c):
+                writer.bytes.append(ModelFileLayout.Kind.depthwiseConv2d)
+                writer.u32(UInt32(c.bias.count))
+                writer.u8(c.kernelHeight)
+                writer.u8(c.kernelWidth)
+                writer.u8(c.stride)
+                writer.u8(c.padding)
+                writer.output(c.output)
+            case .averagePool2d(let pool):
+                writer.bytes.append(ModelFileLayout.Kind.averagePool2d)
+                writer.u16(pool.windowHeight)
+                writer.u16(pool.windowWidth)
+                writer.u8(pool.stride)
+                writer.u32(pool.multiplier.bitPattern)
+                writer.output(pool.output)
+            case .add(let add):
+                writer.bytes.append(ModelFileLayout.Kind.add)
+                writer.u16(add.source)
+                writer.u32(add.multiplier.bitPattern)
+                writer.u32(add.sourceMultiplier.bitPattern)
+                writer.output(add.output)
+            case .output(let source):
+                writer.bytes.append(ModelFileLayout.Kind.output)
+                writer.u16(source)
             }
         }
         return writer.bytes
@@ -75,7 +110,8 @@ enum ModelFileWriter {
             switch layer {
             case .conv2d(let c): writer.tensors(c.bias, c.multipliers, c.weights)
             case .dense(let dense): writer.tensors(dense.bias, dense.multipliers, dense.weights)
-            case .maxPool2d, .flatten: break
+            case .depthwiseConv2d(let c): writer.tensors(c.bias, c.multipliers, c.weights)
+            case .maxPool2d, .flatten, .averagePool2d, .add, .output: break
             }
         }
         return writer.bytes

@@ -87,16 +87,6 @@ public struct QuantizedDense: Equatable, Sendable {
     }
 }
 
-/// One layer of an integer network; activations are NHWC.
-public enum QuantizedLayer: Equatable, Sendable {
-    case conv2d(QuantizedConv2d)
-    case dense(QuantizedDense)
-    /// No padding; a window that would leave the picture is dropped.
-    case maxPool2d(window: Int, stride: Int)
-    /// HWC order; a dense layer needs one before it unless its input is flat already.
-    case flatten
-}
-
 /// A whole integer classifier whose shapes and integer ranges have been proven.
 ///
 /// A value of this type can be executed without further checks: every accumulator fits 31 bits and every

@@ -24,6 +24,10 @@ public struct QuantizedModelError: Error, Equatable, Sendable {
         case activationRange
         /// Logits before the end, or no logits at the end.
         case logitsPlacement
+        /// A layer refers to one that does not come before it.
+        case layerReference
+        /// The two summands of an add differ in shape.
+        case summandShape
         /// The number of labels differs from the number of logits, or is not 1…256.
         case labelCount
         /// A label, the name or the provenance is longer than allowed.
@@ -64,6 +68,8 @@ public struct QuantizedModelError: Error, Equatable, Sendable {
         case .requantisationRange: "a requantised value could reach 2^22, where rounding is no longer exact"
         case .activationRange: "an activation range is not within -255...255 around zero"
         case .logitsPlacement: "the last layer, and no other, must give logits and be dense"
+        case .layerReference: "a layer refers to one that does not come before it"
+        case .summandShape: "the two summands of an add differ in shape"
         case .labelCount: "the number of labels does not match the logits"
         case .textTooLong: "a label, the name or the provenance is too long"
         case .notUTF8: "a label, the name or the provenance is not UTF-8"

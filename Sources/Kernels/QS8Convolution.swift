@@ -26,7 +26,7 @@ package struct QS8Convolution: Sendable {
     package init(
         weights: [Int8], bias: [Int32], multipliers: [Float], low: Int16, high: Int16,
         kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int,
-        input: QS8Plane, output: QS8Plane, pools: Bool
+        input: QS8Plane, output: QS8Plane, pools: Bool, inputBound: Int = 255
     ) {
         precondition(padding <= input.border, "the border holds the padding")
         let rowLength = kernelWidth * input.channels

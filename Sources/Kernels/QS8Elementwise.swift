@@ -69,4 +69,14 @@ package enum QS8Elementwise {
             }
         }
     }
+
+    /// The numbers of a plane without its border, row after row.
+    package static func copyRows(
+        _ source: UnsafePointer<Int16>, _ input: QS8Plane, _ target: UnsafeMutablePointer<Int16>
+    ) {
+        let count = input.width * input.channels
+        for row in 0..<input.height {
+            (target + row * count).update(from: source + input.offset(row, 0), count: count)
+        }
+    }
 }

@@ -62,6 +62,70 @@ package enum QS8Reference {
         return result
     }
 
+    /// Sums of a convolution of each channel with its own filter `[kernelHeight][kernelWidth][channels]`.
+    package static func depthwiseSums(
+        _ input: [Int16], height: Int, width: Int, weights: [Int8], bias: [Int32],
+        kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int
+    ) -> [Int32] {
+        let channels = bias.count
+        var sums: [Int32] = []
+        for y in 0..<(height + 2 * padding - kernelHeight) / stride + 1 {
+            for x in 0..<(width + 2 * padding - kernelWidth) / stride + 1 {
+                for c in 0..<channels {
+                    var sum = bias[c]
+                    for ky in 0..<kernelHeight {
+                        for kx in 0..<kernelWidth {
+                            let row = y * stride + ky - padding
+                            let column = x * stride + kx - padding
+                            guard row >= 0, row < height, column >= 0, column < width else { continue }
+                            sum += Int32(input[(row * width + column) * channels + c])
+                                * Int32(weights[(ky * kernelWidth + kx) * channels + c])
+                        }
+                    }
+                    sums.append(sum)
+                }
+            }
+        }
+        return sums
+    }
+
+    /// The sum of each window of each channel, without padding.
+    package static func windowSums(
+        _ input: [Int16], height: Int, width: Int, channels: Int, windowHeight: Int, windowWidth: Int,
+        stride: Int
+    ) -> [Int32] {
+        var sums: [Int32] = []
+        for y in 0..<(height - windowHeight) / stride + 1 {
+            for x in 0..<(width - windowWidth) / stride + 1 {
+                for c in 0..<channels {
+                    var sum: Int32 = 0
+                    for dy in 0..<windowHeight {
+                        for dx in 0..<windowWidth {
+                            sum += Int32(input[((y * stride + dy) * width + x * stride + dx) * channels + c])
+                        }
+                    }
+                    sums.append(sum)
+                }
+            }
+        }
+        return sums
+    }
+
+    /// `clamp(round(Float(a[i]) * x + Float(b[i]) * y))`.
+    package static func sum(
+        _ a: [Int16], _ b: [Int16], _ x: Float, _ y: Float, low: Int16, high: Int16
+    ) -> [Int16] {
+        let magic: Float = 12_582_912
+        var result: [Int16] = []
+        for i in 0..<a.count {
+            let left = Float(a[i]) * x
+            let right = Float(b[i]) * y
+            let q = Int32(bitPattern: (left + right + magic).bitPattern &- magic.bitPattern)
+            result.append(Int16(min(max(q, Int32(low)), Int32(high))))
+        }
+        return result
+    }
+
     /// Max pooling without padding.
     package static func maxPool(
         _ input: [Int16], height: Int, width: Int, channels: Int, window: Int, stride: Int

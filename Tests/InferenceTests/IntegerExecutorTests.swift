@@ -15,11 +15,43 @@ import Testing
         }
     }
 
+    @Test("models with branches give the logits of the plain loops", arguments: 0..<300)
+    func branches(seed: Int) throws {
+        let model = try RandomModel.branched(seed: UInt64(seed))
+        let executor = IntegerExecutor(model)
+        var numbers = Numbers(UInt64(seed) &+ 2_000_000)
+        for _ in 0..<3 {
+            let pixels = numbers.bytes(model.input.byteCount)
+            #expect(executor.logits(pixels: pixels) == IntegerExecutorReference.logits(model, pixels: pixels))
+        }
+    }
+
+    @Test("the cost of a picture is that of its layers")
+    func layerCosts() throws {
+        let model = try RandomModel.branched(seed: 3)
+        let executor = IntegerExecutor(model)
+        var ticks: UInt64 = 0
+        let pixels = [UInt8](repeating: 9, count: model.input.byteCount)
+        let costs = pixels.withUnsafeBufferPointer { pixels in
+            executor.costs(pixels: pixels) {
+                ticks += 1
+                return ticks
+            }
+        }
+        #expect(costs.count == model.layers.count)
+        for (layer, cost) in zip(model.layers, costs) {
+            if case .output = layer { #expect(cost == 0) } else { #expect(cost <= 1) }
+        }
+        #expect(costs.last == 1)
+    }
+
     @Test("the random models are worth testing")
     func spread() throws {
         var different = 0
         for seed in 0..<100 {
-            let model = try RandomModel.make(seed: UInt64(seed))
+            let model =
+                try seed % 2 == 0
+                ? RandomModel.make(seed: UInt64(seed)) : RandomModel.branched(seed: UInt64(seed))
             var numbers = Numbers(UInt64(seed))
             let a = IntegerExecutorReference.logits(model, pixels: numbers.bytes(model.input.byteCount))
             let b = IntegerExecutorReference.logits(model, pixels: numbers.bytes(model.input.byteCount))

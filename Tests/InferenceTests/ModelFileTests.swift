@@ -5,8 +5,11 @@ import Testing
 @Suite struct ModelFileTests {
     @Test("what is written reads back equal, and writes the same bytes again", arguments: 0..<60)
     func roundTrip(seed: Int) throws {
-        let model = try RandomModel.make(seed: UInt64(seed))
+        let model =
+            try seed < 30 ? RandomModel.make(seed: UInt64(seed)) : RandomModel.branched(seed: UInt64(seed))
         let bytes = ModelFile.write(model)
+        // Only a model that needs the newer layers asks for a newer reader.
+        #expect(bytes[10] == (seed < 30 ? 0 : 1))
         let again = try ModelFile.read(bytes)
         #expect(again == model)
         #expect(ModelFile.write(again) == bytes)
@@ -14,8 +17,12 @@ import Testing
     }
 
     /// The smallest of many random models, so that every byte can be damaged in turn.
-    static func smallFile() throws -> [UInt8] {
-        let files = try (0..<60).map { ModelFile.write(try RandomModel.make(seed: UInt64($0))) }
+    static func smallFile(branched: Bool = false) throws -> [UInt8] {
+        let files = try (0..<60).map { seed in
+            ModelFile.write(
+                try branched
+                    ? RandomModel.branched(seed: UInt64(seed)) : RandomModel.make(seed: UInt64(seed)))
+        }
         return try #require(files.filter { $0.count > 600 }.min { $0.count < $1.count })
     }
 
@@ -43,9 +50,9 @@ import Testing
 
     @Test(
         "damage behind correct hashes never traps and never yields another file",
-        arguments: [0x01, 0x80, 0xff] as [UInt8])
-    func resealed(mask: UInt8) throws {
-        let bytes = try Self.smallFile()
+        arguments: [0x01, 0x80, 0xff] as [UInt8], [false, true])
+    func resealed(mask: UInt8, branched: Bool) throws {
+        let bytes = try Self.smallFile(branched: branched)
         var accepted = 0
         for offset in 256..<bytes.count {
             var damaged = bytes
@@ -95,7 +102,7 @@ import Testing
         let bytes = try Self.smallFile()
         let extra: [UInt8] = [1, 2, 3]
         var later = Array(bytes[..<256])
-        later[10] = 1
+        later[10] = 2
         later[12] = 5
         let entry: [UInt8] = [99, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0] + SHA256.hash(extra)
         let length = bytes.count + entry.count + extra.count

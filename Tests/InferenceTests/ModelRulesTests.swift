@@ -69,7 +69,45 @@ import Testing
         (.logitsPlacement, 1, [.flatten, dense(16), dense(1)]),
         (.logitsPlacement, 2, [.flatten, dense(16, output: .activations(low: 0, high: 1)), .flatten]),
         (.logitsPlacement, -1, []),
+        (.layerReference, 0, [.output(of: 0), .flatten, dense(16)]),
+        (.layerReference, 1, [convolution(), .output(of: 2), .flatten, dense()]),
+        (.layerReference, 1, [convolution(), add(source: 1), .flatten, dense()]),
+        (.summandShape, 2, [
+            convolution(), .maxPool2d(window: 2, stride: 2), add(source: 0), .flatten, dense(8),
+        ]),
+        (.multiplierValue, 1, [convolution(), add(source: 0, multiplier: .infinity), .flatten, dense()]),
+        (.requantisationRange, 1, [convolution(), add(source: 0, multiplier: 33_100), .flatten, dense()]),
+        (.activationRange, 1, [convolution(), add(source: 0, high: 256), .flatten, dense()]),
+        (.windowTooLarge, 0, [average(5, 0.1), .flatten, dense(1)]),
+        (.layerGeometry, 0, [average(0, 0.1), .flatten, dense(1)]),
+        (.multiplierValue, 0, [average(4, 0), .flatten, dense(1)]),
+        (.requantisationRange, 0, [average(4, 1_700), .flatten, dense(1)]),
+        (.weightCount, 0, [depthwise(count: 8), .flatten, dense(16)]),
+        (.layerGeometry, 0, [depthwise(padding: 3), .flatten, dense(16)]),
+        (.shapeKind, 1, [.flatten, depthwise(), dense(16)]),
     ]
+
+    static func add(source: Int, multiplier: Float = 1, high: Int16 = 127) -> QuantizedLayer {
+        .add(
+            QuantizedAdd(
+                source: source, multiplier: multiplier, sourceMultiplier: 1,
+                output: .activations(low: 0, high: high)))
+    }
+
+    static func average(_ window: Int, _ multiplier: Float) -> QuantizedLayer {
+        .averagePool2d(
+            QuantizedAveragePool2d(
+                windowHeight: window, windowWidth: window, stride: 1, multiplier: multiplier,
+                output: .activations(low: 0, high: 127)))
+    }
+
+    static func depthwise(padding: Int = 1, count: Int = 9) -> QuantizedLayer {
+        .depthwiseConv2d(
+            QuantizedDepthwiseConv2d(
+                kernelHeight: 3, kernelWidth: 3, stride: 1, padding: padding,
+                weights: [Int8](repeating: 1, count: count), bias: [0], multipliers: [0.1],
+                output: .activations(low: 0, high: 127)))
+    }
 
     @Test("a broken rule names its layer", arguments: broken.indices)
     func rules(index: Int) {

@@ -71,6 +71,88 @@ enum RandomModel {
             provenance: Array(#"{"seed":\#(seed)}"#.utf8))
     }
 
+    /// A model with residual blocks, depthwise convolutions and average pooling.
+    static func branched(seed: UInt64) throws -> QuantizedModel {
+        var numbers = Numbers(seed ^ 0xb0a7)
+        let channels = numbers.integer(0...1) * 2 + 1
+        var (height, width) = (numbers.integer(3...18), numbers.integer(3...18))
+        let input = InputGeometry(
+            height: height, width: width, channels: channels,
+            zeroPoints: (0..<channels).map { _ in Int32(numbers.integer(0...255)) }, scale: 0.0125)
+        var inputs = numbers.integer(1...3) * [1, 8, 5][numbers.integer(0...2)]
+        var layers = [
+            convolution(&numbers, inputs: channels, outputs: inputs, kernel: 3, stride: 1, padding: 1)
+        ]
+        for _ in 0..<numbers.integer(1...3) {
+            let start = layers.count - 1
+            let stride = numbers.integer(1...2)
+            let outputs = stride == 1 && numbers.integer(0...1) == 0 ? inputs : numbers.integer(1...20)
+            if numbers.integer(0...1) == 0 {
+                layers.append(depthwise(&numbers, channels: inputs, kernel: 3, stride: stride, padding: 1))
+                layers.append(
+                    convolution(&numbers, inputs: inputs, outputs: outputs, kernel: 1, stride: 1, padding: 0))
+            } else {
+                layers.append(
+                    convolution(
+                        &numbers, inputs: inputs, outputs: outputs, kernel: 3, stride: stride, padding: 1))
+            }
+            let branch = layers.count - 1
+            if stride != 1 || outputs != inputs {
+                layers.append(.output(of: start))
+                layers.append(
+                    convolution(
+                        &numbers, inputs: inputs, outputs: outputs, kernel: 1, stride: stride, padding: 0))
+            }
+            // With nothing in between, the block adds its input, and otherwise its other branch.
+            let source = layers.count - 1 == branch ? start : branch
+            let relu = numbers.integer(0...1) == 1
+            layers.append(
+                .add(
+                    QuantizedAdd(
+                        source: source, multiplier: Float(numbers.integer(1...150)) / 100,
+                        sourceMultiplier: Float(numbers.integer(1...150)) / 100,
+                        output: .activations(low: relu ? 0 : -127, high: 127))))
+            inputs = outputs
+            height = (height - 1) / stride + 1
+            width = (width - 1) / stride + 1
+        }
+        if numbers.integer(0...1) == 0 {
+            let pool = (min(numbers.integer(1...9), height), min(numbers.integer(1...9), width))
+            let stride = numbers.integer(1...3)
+            layers.append(
+                .averagePool2d(
+                    QuantizedAveragePool2d(
+                        windowHeight: pool.0, windowWidth: pool.1, stride: stride,
+                        multiplier: 1.5 / Float(pool.0 * pool.1), output: .activations(low: -127, high: 127))))
+            height = (height - pool.0) / stride + 1
+            width = (width - pool.1) / stride + 1
+        }
+        if numbers.integer(0...3) == 0 {
+            // A plane with a border that a flatten reads as well.
+            layers.append(depthwise(&numbers, channels: inputs, kernel: 1, stride: 1, padding: 0))
+            let last = layers.count - 1
+            layers.append(depthwise(&numbers, channels: inputs, kernel: 3, stride: 1, padding: 2))
+            layers.append(.output(of: last))
+        }
+        layers.append(.flatten)
+        let classes = numbers.integer(1...12)
+        layers.append(dense(&numbers, inputs: height * width * inputs, outputs: classes, logits: true))
+        return try QuantizedModel(
+            name: Array("branched \(seed)".utf8), input: input, layers: layers,
+            labels: (0..<classes).map { Array("\($0)".utf8) }, logitScale: 0.015, provenance: [])
+    }
+
+    static func depthwise(
+        _ numbers: inout Numbers, channels: Int, kernel: Int, stride: Int, padding: Int
+    ) -> QuantizedLayer {
+        .depthwiseConv2d(
+            QuantizedDepthwiseConv2d(
+                kernelHeight: kernel, kernelWidth: kernel, stride: stride, padding: min(padding, kernel - 1),
+                weights: weights(&numbers, kernel * kernel * channels), bias: biases(&numbers, channels),
+                multipliers: multipliers(&numbers, channels, kernel * kernel),
+                output: .activations(low: -127, high: 127)))
+    }
+
     static func convolution(
         _ numbers: inout Numbers, inputs: Int, outputs: Int, kernel: Int, stride: Int, padding: Int
     ) -> QuantizedLayer {

@@ -241,3 +241,52 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         }
     }
 }
+
+@Suite struct QS8DepthwiseTests {
+    @Test(
+        "every count of channels, kernel, stride and padding", arguments: [1, 3, 7, 8, 9, 16, 17],
+        [(1, 1), (2, 2), (3, 3), (5, 5), (3, 2), (4, 3)])
+    func shapes(channels: Int, kernel: (Int, Int)) {
+        for stride in 1...3 {
+            for padding in 0..<min(kernel.0, kernel.1, 3) {
+                var numbers = Numbers(UInt64(channels * 10 + stride))
+                let (height, width) = (7, 6)
+                let pixels = numbers.activations(height * width * channels)
+                let weights = numbers.weights(kernel.0 * kernel.1 * channels)
+                let bias = numbers.biases(channels)
+                let multipliers = numbers.multipliers(channels)
+                let input = QS8Plane(height: height, width: width, channels: channels, border: 2)
+                let output = QS8Plane(
+                    height: (height + 2 * padding - kernel.0) / stride + 1,
+                    width: (width + 2 * padding - kernel.1) / stride + 1, channels: channels, border: 1)
+                let layer = QS8Depthwise(
+                    weights: weights, bias: bias, multipliers: multipliers, low: -100, high: 127,
+                    kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding,
+                    input: input, output: output)
+                var source = [Int16](repeating: 0, count: input.storage)
+                for y in 0..<height {
+                    for i in 0..<width * channels {
+                        source[input.offset(y, 0) + i] = pixels[y * width * channels + i]
+                    }
+                }
+                var target = [Int16](repeating: 77, count: output.storage)
+                output.clearBorder(&target)
+                var scratch = [Int16](repeating: 99, count: layer.scratch)
+                layer.run(source, &target, scratch: &scratch)
+                let expected = QS8Reference.activations(
+                    QS8Reference.depthwiseSums(
+                        pixels, height: height, width: width, weights: weights, bias: bias,
+                        kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding),
+                    multipliers: multipliers, low: -100, high: 127)
+                var inside = [Int16]()
+                for y in 0..<output.height {
+                    let start = output.offset(y, 0)
+                    inside += target[start..<start + output.width * channels]
+                }
+                #expect(inside == expected)
+                #expect(target[0] == 0 && target[output.offset(0, 0) - 1] == 0)
+                #expect(target[output.offset(0, output.width)] == 0)
+            }
+        }
+    }
+}

@@ -92,6 +92,57 @@ LANES_OP lanes_requantise(lanes acc, lanes multiplier) {
     return (lanes)(x + magic) - (lanes)magic;
 }
 
+// Lane i: the same rounding of Float(a[i]) * x[i] + Float(b[i]) * y[i], every step rounded to binary32.
+LANES_OP lanes_requantise_sum(lanes a, lanes x, lanes b, lanes y) {
+    lanes_f32 left = __builtin_convertvector(a, lanes_f32) * (lanes_f32)x;
+    lanes_f32 right = __builtin_convertvector(b, lanes_f32) * (lanes_f32)y;
+    lanes_f32 sum = left + right;
+    lanes_f32 magic = 12582912.0f;
+    return (lanes)(sum + magic) - (lanes)magic;
+}
+
+LANES_OP lanes_splat_f32(float x) { return (lanes)(lanes_f32)x; }
+
+LANES_OP lanes_splat_i32(int32_t x) { return (lanes)x; }
+
+// The four lower (higher) of eight 16-bit numbers widened to 32 bits.
+LANES_OP lanes_extend_low_i16(lanes a) {
+    return __builtin_convertvector(((lanes_i16)a).lo, lanes);
+}
+
+LANES_OP lanes_extend_high_i16(lanes a) {
+    return __builtin_convertvector(((lanes_i16)a).hi, lanes);
+}
+
+// The four lower (higher) 16-bit numbers of a and b in turn: a0 b0 a1 b1 …
+LANES_OP lanes_interleave_low(lanes a, lanes b) {
+    return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 0, 8, 1, 9, 2, 10, 3, 11);
+}
+
+LANES_OP lanes_interleave_high(lanes a, lanes b) {
+    return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+LANES_OP lanes_add_i16(lanes a, lanes b) {
+    typedef uint16_t u __attribute__((ext_vector_type(8)));
+    return (lanes)((u)a + (u)b);
+}
+
+LANES_OP lanes_mul_i16(lanes a, lanes b) {
+    typedef uint16_t u __attribute__((ext_vector_type(8)));
+    return (lanes)((u)a * (u)b);
+}
+
+LANES_OP lanes_sub_i32(lanes a, lanes b) {
+    typedef uint32_t u __attribute__((ext_vector_type(4)));
+    return (lanes)((u)a - (u)b);
+}
+
+LANES_OP lanes_mul_i32(lanes a, lanes b) {
+    typedef uint32_t u __attribute__((ext_vector_type(4)));
+    return (lanes)((u)a * (u)b);
+}
+
 #if defined(__wasm_simd128__)
 #include <wasm_simd128.h>
 
