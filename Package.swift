@@ -60,6 +60,11 @@ let package = Package(
             name: "Export",
             dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
         .target(
+            name: "Interchange",
+            dependencies: [
+                "Inference", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], exclude: ["ONNX/Schema/onnx.proto"]),
+        .target(
             name: "InternetComputer",
             dependencies: [
                 "Candid", .product(name: "Crypto", package: "swift-crypto"),
@@ -88,7 +93,7 @@ let package = Package(
         .target(
             name: "DeaiTrainCommands",
             dependencies: [
-                "Emulator", "Export", "Inference", "InternetComputer", "Training", "Upload",
+                "Emulator", "Export", "Inference", "Interchange", "InternetComputer", "Training", "Upload",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -104,6 +109,7 @@ let package = Package(
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
+        tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
         tests("InternetComputer"),
         tests("Emulator"),
         tests("Upload"),
