@@ -50,6 +50,11 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("gomp")]),
+        .target(
+            name: "Acceleration",
+            dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
             dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
@@ -90,6 +95,7 @@ let package = Package(
         tests("Inference"),
         tests("Candid"),
         tests("Canister"),
+        tests("Acceleration"),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),
