@@ -42,7 +42,7 @@ let package = Package(
         embedded("Autodiff", ["Kernels"]),
         embedded("NeuralNetwork", ["Autodiff", "Digests", "Kernels"]),
         embedded("Inference", ["Digests", "Kernels"]),
-        embedded("Candid"),
+        embedded("Candid", ["Digests"]),
         embedded("IC0"),
         embedded("Canister", ["Candid", "Digests", "IC0", "Images", "Inference", "Kernels"]),
 

@@ -16,7 +16,8 @@ public struct F32Conv2d: Sendable {
 
     /// Padding must be smaller than the kernel, and the kernel fit into the padded image.
     public init(
-        images: Int, height: Int, width: Int, channels: Int, kernelHeight: Int, kernelWidth: Int, filters: Int,
+        images: Int, height: Int, width: Int, channels: Int, kernelHeight: Int, kernelWidth: Int,
+        filters: Int,
         stride: Int, padding: Int
     ) {
         precondition(stride >= 1 && padding >= 0 && padding < kernelHeight && padding < kernelWidth)
@@ -61,7 +62,8 @@ public struct F32Conv2d: Sendable {
         ) { p, j in p &* size.filters &+ j }
         let padded = packed + f32PackedCount(depth: taps * channels, columns: filters)
         F32Correlation(
-            rowLength: paddedWidth * channels, pixel: stride * channels, line: stride * paddedWidth * channels,
+            rowLength: paddedWidth * channels, pixel: stride * channels,
+            line: stride * paddedWidth * channels,
             kernelHeight: kernelHeight, runLength: kernelWidth * channels, outputHeight: outputHeight,
             outputWidth: outputWidth, columns: filters
         ).run(
@@ -239,7 +241,8 @@ private struct F32Correlation {
         let depth = kernelHeight * runLength
         let product = F32Product(
             rows: outputHeight * outputWidth, columns: columns,
-            depth: F32Depth(runs: kernelHeight, runStride: rowLength, length: runLength), b: packed, bStride: 16,
+            depth: F32Depth(runs: kernelHeight, runStride: rowLength, length: runLength), b: packed,
+            bStride: 16,
             bPanelStride: 16 * depth, start: bias, startStride: 0)
         let work = outputHeight * outputWidth * columns * depth
         workers.forEachRange(images, grain: max(1, 500_000 / max(1, work))) { range in

@@ -112,7 +112,8 @@ public func f32Gather(
 }
 
 private func combineRun(
-    _ function: F32Binary, _ a: UnsafePointer<Float>, _ strideA: Int, _ b: UnsafePointer<Float>, _ strideB: Int,
+    _ function: F32Binary, _ a: UnsafePointer<Float>, _ strideA: Int, _ b: UnsafePointer<Float>,
+    _ strideB: Int,
     _ y: UnsafeMutablePointer<Float>, _ count: Int
 ) {
     switch function {

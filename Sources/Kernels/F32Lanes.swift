@@ -14,9 +14,14 @@ func store8(_ v: SIMD8<Float>, _ p: UnsafeMutablePointer<Float>) {
 @inline(__always)
 func load(_ p: UnsafePointer<Float>, _ count: Int) -> SIMD8<Float> {
     if count >= 8 { return load8(p) }
-    var v = SIMD8<Float>.zero
-    for lane in 0..<(count < 0 ? 0 : count) { v[lane] = p[lane] }
-    return v
+    if count <= 0 { return SIMD8() }
+    let raw = UnsafeRawPointer(p)
+    let four = count & 4 != 0 ? raw.loadUnaligned(as: SIMD4<Float>.self) : SIMD4()
+    let next = count & 4
+    let pair = count & 2 != 0 ? UnsafeRawPointer(p + next).loadUnaligned(as: SIMD2<Float>.self) : SIMD2()
+    let one = count & 1 != 0 ? p[next &+ (count & 2)] : 0
+    let rest = count & 2 != 0 ? SIMD4(pair.x, pair.y, one, 0) : SIMD4(one, 0, 0, 0)
+    return count & 4 != 0 ? SIMD8(lowHalf: four, highHalf: rest) : SIMD8(lowHalf: rest, highHalf: SIMD4())
 }
 
 /// Writes the first `count` (at most 8) lanes.

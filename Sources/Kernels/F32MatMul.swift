@@ -29,9 +29,11 @@ public struct F32MatMul: Sendable {
     ) {
         let size = self
         if packs && transposeB {
-            f32PackPanels(b, depth: k, columns: n, into: scratch, workers: workers) { p, j in j &* size.k &+ p }
+            f32PackPanels(b, depth: k, columns: n, into: scratch, workers: workers) { p, j in j &* size.k &+ p
+            }
         } else if packs {
-            f32PackPanels(b, depth: k, columns: n, into: scratch, workers: workers) { p, j in p &* size.n &+ j }
+            f32PackPanels(b, depth: k, columns: n, into: scratch, workers: workers) { p, j in p &* size.n &+ j
+            }
         }
         let product = F32Product(
             rows: m, columns: n, depth: F32Depth(length: k, stride: transposeA ? m : 1),

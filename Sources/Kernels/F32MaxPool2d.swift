@@ -50,18 +50,24 @@ public struct F32MaxPool2d: Sendable {
         }
     }
 
-    /// The maximum of a window, and where it is, as distance from the first element.
+    /// The maximum of a window, and which of its elements it is, counted in row-major order.
+    ///
+    /// Numbers as floats: comparisons of floats are single instructions, those of integers are not.
     @inline(__always)
-    private func maximum(_ x: UnsafePointer<Float>, _ lanes: Int) -> (value: SIMD8<Float>, place: SIMD8<Int32>) {
+    private func maximum(_ x: UnsafePointer<Float>, _ lanes: Int) -> (
+        value: SIMD8<Float>, place: SIMD8<Float>
+    ) {
         var best = load(x, lanes)
-        var place = SIMD8<Int32>.zero
+        var place = SIMD8<Float>.zero
+        var number: Float = 0
         for u in 0..<window {
             for v in 0..<window where u | v != 0 {
+                number += 1
                 let at = (u &* width &+ v) &* channels
                 let candidate = load(x + at, lanes)
                 let better = (candidate .> best) .| (candidate .!= candidate)
                 best.replace(with: candidate, where: better)
-                place.replace(with: SIMD8(repeating: Int32(truncatingIfNeeded: at)), where: better)
+                place.replace(with: splat(number), where: better)
             }
         }
         return (best, place)
@@ -82,7 +88,8 @@ public struct F32MaxPool2d: Sendable {
 
     /// Writes for each window the element of v at the first maximum of x.
     public func select(
-        _ v: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, workers: Workers
+        _ v: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+        workers: Workers
     ) {
         workers.forEachRange(images, grain: grain) { range in
             for image in range {
@@ -92,7 +99,7 @@ public struct F32MaxPool2d: Sendable {
                 forEachWindow { input, output, valid, lanes in
                     let place = maximum(source + input, lanes).place
                     for lane in 0..<valid {
-                        target[output &+ lane] = values[input &+ lane &+ Int(place[lane])]
+                        target[output &+ lane] = values[input &+ lane &+ distance(place[lane])]
                     }
                 }
             }
@@ -101,7 +108,8 @@ public struct F32MaxPool2d: Sendable {
 
     /// Writes zeros, with each dy added at the first maximum of its window of x, windows ascending.
     public func scatter(
-        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>, workers: Workers
+        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ dx: UnsafeMutablePointer<Float>,
+        workers: Workers
     ) {
         workers.forEachRange(images, grain: grain) { range in
             for image in range {
@@ -124,7 +132,7 @@ public struct F32MaxPool2d: Sendable {
         forEachWindow { input, output, valid, lanes in
             let place = maximum(x + input, lanes).place
             for lane in 0..<valid {
-                dx[input &+ lane &+ Int(place[lane])] += dy[output &+ lane]
+                dx[input &+ lane &+ distance(place[lane])] += dy[output &+ lane]
             }
         }
     }
@@ -140,9 +148,9 @@ public struct F32MaxPool2d: Sendable {
             // With more than one vector a pixel, the next pixel's first was written before this one's last.
             let written = channels <= 8 ? lanes : valid
             put(gradient, place, 0, dx + input, written)
-            put(gradient, place, channels, dx + input, written)
-            put(gradient, place, line, dx + input, written)
-            put(gradient, place, line &+ channels, dx + input, written)
+            put(gradient, place, 1, dx + input + channels, written)
+            put(gradient, place, 2, dx + input + line, written)
+            put(gradient, place, 3, dx + input + line + channels, written)
         }
         let even = 2 &* outputWidth &* channels
         if even < line {
@@ -154,9 +162,17 @@ public struct F32MaxPool2d: Sendable {
 
     @inline(__always)
     private func put(
-        _ gradient: SIMD8<Float>, _ place: SIMD8<Int32>, _ step: Int, _ dx: UnsafeMutablePointer<Float>, _ lanes: Int
+        _ gradient: SIMD8<Float>, _ place: SIMD8<Float>, _ number: Float, _ dx: UnsafeMutablePointer<Float>,
+        _ lanes: Int
     ) {
-        let here = place .== SIMD8(repeating: Int32(truncatingIfNeeded: step))
-        store(SIMD8<Float>.zero.replacing(with: gradient, where: here), dx + step, lanes)
+        let here = gradient.replacing(with: 0, where: place .!= splat(number))
+        store(here, dx, lanes)
+    }
+
+    /// From the first element of a window to one of its others.
+    @inline(__always)
+    private func distance(_ number: Float) -> Int {
+        let n = Int(number)
+        return (n / window &* width &+ n % window) &* channels
     }
 }

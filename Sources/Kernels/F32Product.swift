@@ -1,6 +1,7 @@
 /// A matrix product cut into tiles; the one loop nest under matrix products and convolutions.
 ///
-/// Columns go in panels of 16, tiles of 6 rows each; the last panel, if it has at most 8 columns, in tiles of 8 rows.
+/// Columns go in panels of 16, tiles of 5 rows each (ten accumulators leave
+/// room for the operands in sixteen registers); the last panel, if it has at most 8 columns, in tiles of 8 rows.
 /// A unit is one tile; units are numbered panel by panel, so that a range of them reuses a panel of B.
 struct F32Product {
     let rows: Int
@@ -15,12 +16,12 @@ struct F32Product {
 
     private var widePanels: Int { columns / 16 + (columns % 16 > 8 ? 1 : 0) }
     private var hasNarrowPanel: Bool { columns % 16 > 0 && columns % 16 <= 8 }
-    private var wideTiles: Int { (rows + 5) / 6 }
+    private var wideTiles: Int { (rows + 4) / 5 }
 
     var units: Int { widePanels * wideTiles + (hasNarrowPanel ? (rows + 7) / 8 : 0) }
 
     /// Units that are worth about `work` multiply-accumulates.
-    func grain(_ work: Int) -> Int { max(1, work / (96 * max(1, depth.runs * depth.length))) }
+    func grain(_ work: Int) -> Int { max(1, work / (80 * max(1, depth.runs * depth.length))) }
 
     /// Computes some units; `row` gives the place where a row of A begins.
     @inline(__always)
@@ -42,18 +43,19 @@ struct F32Product {
                 tile = 0
                 panel = widePanels
             }
-            let first = narrow ? tile * 8 : tile * 6
+            let first = narrow ? tile * 8 : tile * 5
             let last = rows - 1
             let column = panel * 16
             let work = F32Tile(
                 a0: a + row(first), a1: a + row(min(first + 1, last)), a2: a + row(min(first + 2, last)),
                 a3: a + row(min(first + 3, last)), a4: a + row(min(first + 4, last)),
                 a5: a + row(min(first + 5, last)), a6: a + row(min(first + 6, last)),
-                a7: a + row(min(first + 7, last)), depth: depth, b: b + panel * bPanelStride, bStride: bStride,
+                a7: a + row(min(first + 7, last)), depth: depth, b: b + panel * bPanelStride,
+                bStride: bStride,
                 start: start.map { $0 + first * startStride + column }, startStride: startStride,
-                c: c + first * cStride + column, cStride: cStride, rows: min(narrow ? 8 : 6, rows - first),
+                c: c + first * cStride + column, cStride: cStride, rows: min(narrow ? 8 : 5, rows - first),
                 columns: min(narrow ? 8 : 16, columns - column))
-            if narrow { f32Tile8x8(work) } else { f32Tile6x16(work) }
+            if narrow { f32Tile8x8(work) } else { f32Tile5x16(work) }
             unit += 1
             tile += 1
         }

@@ -22,9 +22,18 @@ struct F32Tile {
     var rows: Int
     var columns: Int
 
+    /// Eight columns of the first row of what the sums begin with.
     @inline(__always)
-    func initial(row: Int, at column: Int, count: Int) -> SIMD8<Float> {
-        guard let start, row < rows else { return .zero }
+    func first(at column: Int, count: Int) -> SIMD8<Float> {
+        guard let start else { return SIMD8() }
+        return load(start + column, count)
+    }
+
+    /// Eight columns of a row of what the sums begin with; a bias, the same for all rows, is loaded once.
+    @inline(__always)
+    func initial(row: Int, at column: Int, count: Int, _ first: SIMD8<Float>) -> SIMD8<Float> {
+        if startStride == 0 || row >= rows { return first }
+        guard let start else { return first }
         return load(start + row &* startStride + column, count)
     }
 
@@ -41,31 +50,30 @@ struct F32Tile {
     }
 }
 
-/// A tile of at most 6 rows and 16 columns of C = start + A·B; the summed index ascends, one accumulator an element.
+/// A tile of at most 5 rows and 16 columns of C = start + A·B; the summed index ascends, one accumulator an element.
 @inline(never)
-func f32Tile6x16(_ tile: F32Tile) {
+func f32Tile5x16(_ tile: F32Tile) {
     let a0 = tile.a0
     let a1 = tile.a1
     let a2 = tile.a2
     let a3 = tile.a3
     let a4 = tile.a4
-    let a5 = tile.a5
     var b = tile.b
     let bStride = tile.bStride
     let stride = tile.depth.stride
-    let high = tile.columns - 8
-    var c0l = tile.initial(row: 0, at: 0, count: 8)
-    var c0h = tile.initial(row: 0, at: 8, count: high)
-    var c1l = tile.initial(row: 1, at: 0, count: 8)
-    var c1h = tile.initial(row: 1, at: 8, count: high)
-    var c2l = tile.initial(row: 2, at: 0, count: 8)
-    var c2h = tile.initial(row: 2, at: 8, count: high)
-    var c3l = tile.initial(row: 3, at: 0, count: 8)
-    var c3h = tile.initial(row: 3, at: 8, count: high)
-    var c4l = tile.initial(row: 4, at: 0, count: 8)
-    var c4h = tile.initial(row: 4, at: 8, count: high)
-    var c5l = tile.initial(row: 5, at: 0, count: 8)
-    var c5h = tile.initial(row: 5, at: 8, count: high)
+    let columns = tile.columns - 8
+    let low = tile.first(at: 0, count: 8)
+    let high = tile.first(at: 8, count: columns)
+    var c0l = tile.initial(row: 0, at: 0, count: 8, low)
+    var c0h = tile.initial(row: 0, at: 8, count: columns, high)
+    var c1l = tile.initial(row: 1, at: 0, count: 8, low)
+    var c1h = tile.initial(row: 1, at: 8, count: columns, high)
+    var c2l = tile.initial(row: 2, at: 0, count: 8, low)
+    var c2h = tile.initial(row: 2, at: 8, count: columns, high)
+    var c3l = tile.initial(row: 3, at: 0, count: 8, low)
+    var c3h = tile.initial(row: 3, at: 8, count: columns, high)
+    var c4l = tile.initial(row: 4, at: 0, count: 8, low)
+    var c4h = tile.initial(row: 4, at: 8, count: columns, high)
     for run in 0..<tile.depth.runs {
         var p = run &* tile.depth.runStride
         let end = p &+ tile.depth.length &* stride
@@ -87,9 +95,6 @@ func f32Tile6x16(_ tile: F32Tile) {
             let x4 = splat(a4[p])
             c4l += x4 * b0
             c4h += x4 * b1
-            let x5 = splat(a5[p])
-            c5l += x5 * b0
-            c5h += x5 * b1
             b += bStride
             p &+= stride
         }
@@ -99,7 +104,6 @@ func f32Tile6x16(_ tile: F32Tile) {
     tile.finish(row: 2, c2l, c2h)
     tile.finish(row: 3, c3l, c3h)
     tile.finish(row: 4, c4l, c4h)
-    tile.finish(row: 5, c5l, c5h)
 }
 
 /// A tile of at most 8 rows and 8 columns of C = start + A·B; the summed index ascends, one accumulator an element.
@@ -116,14 +120,15 @@ func f32Tile8x8(_ tile: F32Tile) {
     var b = tile.b
     let bStride = tile.bStride
     let stride = tile.depth.stride
-    var c0 = tile.initial(row: 0, at: 0, count: tile.columns)
-    var c1 = tile.initial(row: 1, at: 0, count: tile.columns)
-    var c2 = tile.initial(row: 2, at: 0, count: tile.columns)
-    var c3 = tile.initial(row: 3, at: 0, count: tile.columns)
-    var c4 = tile.initial(row: 4, at: 0, count: tile.columns)
-    var c5 = tile.initial(row: 5, at: 0, count: tile.columns)
-    var c6 = tile.initial(row: 6, at: 0, count: tile.columns)
-    var c7 = tile.initial(row: 7, at: 0, count: tile.columns)
+    let first = tile.first(at: 0, count: tile.columns)
+    var c0 = tile.initial(row: 0, at: 0, count: tile.columns, first)
+    var c1 = tile.initial(row: 1, at: 0, count: tile.columns, first)
+    var c2 = tile.initial(row: 2, at: 0, count: tile.columns, first)
+    var c3 = tile.initial(row: 3, at: 0, count: tile.columns, first)
+    var c4 = tile.initial(row: 4, at: 0, count: tile.columns, first)
+    var c5 = tile.initial(row: 5, at: 0, count: tile.columns, first)
+    var c6 = tile.initial(row: 6, at: 0, count: tile.columns, first)
+    var c7 = tile.initial(row: 7, at: 0, count: tile.columns, first)
     for run in 0..<tile.depth.runs {
         var p = run &* tile.depth.runStride
         let end = p &+ tile.depth.length &* stride

@@ -18,7 +18,9 @@ public struct StridedWalk: Equatable, Sendable {
         var b: [Int] = []
         for axis in 0..<extents.count where extents[axis] != 1 {
             let last = e.count - 1
-            if last >= 0 && a[last] == stridesA[axis] * extents[axis] && b[last] == second[axis] * extents[axis] {
+            if last >= 0 && a[last] == stridesA[axis] * extents[axis]
+                && b[last] == second[axis] * extents[axis]
+            {
                 e[last] *= extents[axis]
                 a[last] = stridesA[axis]
                 b[last] = second[axis]

@@ -75,14 +75,18 @@ public enum Preset: CaseIterable, Sendable {
             [.flatten, .dense(units: 128), .relu, .dense(units: classes)]
         case .lenet5:
             [
-                .conv2d(filters: 6, kernel: 5, stride: 1, padding: 2), .relu, .maxPool2d(window: 2, stride: 2),
-                .conv2d(filters: 16, kernel: 5, stride: 1, padding: 0), .relu, .maxPool2d(window: 2, stride: 2),
+                .conv2d(filters: 6, kernel: 5, stride: 1, padding: 2), .relu,
+                .maxPool2d(window: 2, stride: 2),
+                .conv2d(filters: 16, kernel: 5, stride: 1, padding: 0), .relu,
+                .maxPool2d(window: 2, stride: 2),
                 .flatten, .dense(units: 120), .relu, .dense(units: 84), .relu, .dense(units: classes),
             ]
         case .convnet:
             [
-                .conv2d(filters: 32, kernel: 3, stride: 1, padding: 1), .relu, .maxPool2d(window: 2, stride: 2),
-                .conv2d(filters: 64, kernel: 3, stride: 1, padding: 1), .relu, .maxPool2d(window: 2, stride: 2),
+                .conv2d(filters: 32, kernel: 3, stride: 1, padding: 1), .relu,
+                .maxPool2d(window: 2, stride: 2),
+                .conv2d(filters: 64, kernel: 3, stride: 1, padding: 1), .relu,
+                .maxPool2d(window: 2, stride: 2),
                 .flatten, .dense(units: 128), .relu, .dense(units: classes),
             ]
         }

@@ -123,7 +123,9 @@ public final class Learner<O: Optimizer> {
         var correct = 0
         for index in 0..<labels.count {
             var best = 0
-            for c in 1..<max(1, classes) where logits[index * classes + c] > logits[index * classes + best] { best = c }
+            for c in 1..<max(1, classes) where logits[index * classes + c] > logits[index * classes + best] {
+                best = c
+            }
             if best == Int(labels[index]) { correct += 1 }
         }
         return correct
@@ -141,7 +143,9 @@ public final class Learner<O: Optimizer> {
     ) throws(LearnerError) {
         try check(parameters, network.parameters.map { $0.count })
         try check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
-        for (array, value) in zip(parameters, graph.parameters) { copy(array, to: executor.buffer(of: value)) }
+        for (array, value) in zip(parameters, graph.parameters) {
+            copy(array, to: executor.buffer(of: value))
+        }
         state = optimizerState
         self.steps = steps
     }

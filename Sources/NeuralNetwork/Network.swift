@@ -122,7 +122,9 @@ public struct Network: Sendable {
         }
     }
 
-    private static func specs(of layer: Layer, _ index: Int, input: Shape) throws(NetworkError) -> [ParameterSpec] {
+    private static func specs(of layer: Layer, _ index: Int, input: Shape) throws(NetworkError)
+        -> [ParameterSpec]
+    {
         let weight: Shape
         switch layer {
         case .conv2d(let filters, let kernel, let stride, let padding):

@@ -60,7 +60,9 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
             let outputs = [recorded.result] + recorded.gradients
             let executor = PortableExecutor(
                 try Plan(recorded.graph, outputs: outputs + recorded.leaves), workers: workers)
-            for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) { try executor.write(numbers, to: leaf) }
+            for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) {
+                try executor.write(numbers, to: leaf)
+            }
             executor.run()
             for value in outputs {
                 let expected = reference[value]
@@ -69,7 +71,9 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
                 let scale = expected.reduce(1) { max($0, abs($1)) }
                 let terms = Double(testCase.shapes.reduce(1) { max($0, $1.reduce(1, *)) })
                 let tolerance = scale * (terms + 16) * Double(Float.ulpOfOne)
-                for i in found.indices { #expect(abs(Double(found[i]) - expected[i]) <= tolerance, "\(value.op) [\(i)]") }
+                for i in found.indices {
+                    #expect(abs(Double(found[i]) - expected[i]) <= tolerance, "\(value.op) [\(i)]")
+                }
             }
         }
     }
@@ -91,7 +95,8 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
     }
 
     /// The gradient of a scalar made of all gradients.
-    @Test(arguments: OpCase.all) func secondDerivativesAgreeWithCentralDifferences(_ testCase: OpCase) throws {
+    @Test(arguments: OpCase.all) func secondDerivativesAgreeWithCentralDifferences(_ testCase: OpCase) throws
+    {
         let recorded = Recorded(testCase)
         var total = recorded.graph.constant(0)
         for gradient in recorded.gradients { total = total + Recorded.weighted(gradient, phase: 0.7) }
@@ -102,11 +107,15 @@ private func places(_ count: Int) -> [Int] { Array(stride(from: 0, to: count, by
             for place in places(second.shape.count) {
                 let difference = recorded.difference(total, leaf: leaf, place)
                 let found = reference[second][place]
-                #expect(abs(found - difference) <= 2e-6 * max(1, abs(difference), abs(reference[total][0])), "leaf \(leaf) [\(place)]")
+                #expect(
+                    abs(found - difference) <= 2e-6 * max(1, abs(difference), abs(reference[total][0])),
+                    "leaf \(leaf) [\(place)]")
             }
         }
         let executor = PortableExecutor(try Plan(recorded.graph, outputs: seconds + recorded.leaves))
-        for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) { try executor.write(numbers, to: leaf) }
+        for (leaf, numbers) in zip(recorded.leaves, recorded.numbers) {
+            try executor.write(numbers, to: leaf)
+        }
         executor.run()
         for second in seconds {
             let expected = reference[second]

@@ -39,8 +39,11 @@ struct OpCase: Sendable, CustomStringConvertible {
     static let all: [OpCase] = elementwise + shaping + products + pools + composed
 
     private static let elementwise: [OpCase] =
-        [[[1], [1]], [[2, 3], [2, 3]], [[2, 3], [3]], [[2, 3], [2, 1]], [[3], [2, 1]], [[], [2, 2]], [[17], []],
-         [[2, 1, 3], [4, 1]], [[1, 9, 1], [2, 1, 3]]].flatMap { shapes in
+        [
+            [[1], [1]], [[2, 3], [2, 3]], [[2, 3], [3]], [[2, 3], [2, 1]], [[3], [2, 1]], [[], [2, 2]],
+            [[17], []],
+            [[2, 1, 3], [4, 1]], [[1, 9, 1], [2, 1, 3]],
+        ].flatMap { shapes in
             [
                 OpCase("add", shapes) { $0[0] + $0[1] }, OpCase("subtract", shapes) { $0[0] - $0[1] },
                 OpCase("multiply", shapes) { $0[0] * $0[1] },
@@ -80,16 +83,24 @@ struct OpCase: Sendable, CustomStringConvertible {
             [
                 OpCase("matmul", [[m, k], [k, n]]) { matmul($0[0], $0[1]) },
                 OpCase("matmul tn", [[k, m], [k, n]]) { matmul($0[0], $0[1], transposeA: true) },
-                OpCase("matmul nt", [[m, k], [n, k], [n]]) { matmul($0[0], $0[1], bias: $0[2], transposeB: true) },
-                OpCase("matmul tt", [[k, m], [n, k]]) { matmul($0[0], $0[1], transposeA: true, transposeB: true) },
+                OpCase("matmul nt", [[m, k], [n, k], [n]]) {
+                    matmul($0[0], $0[1], bias: $0[2], transposeB: true)
+                },
+                OpCase("matmul tt", [[k, m], [n, k]]) {
+                    matmul($0[0], $0[1], transposeA: true, transposeB: true)
+                },
             ]
         } + [
             convolution([1, 1, 1, 1], [1, 1, 1, 1]), convolution([2, 4, 5, 2], [3, 3, 2, 3]),
-            convolution([1, 5, 4, 3], [3, 3, 3, 2], padding: 1), convolution([2, 6, 5, 1], [5, 5, 1, 6], padding: 2),
+            convolution([1, 5, 4, 3], [3, 3, 3, 2], padding: 1),
+            convolution([2, 6, 5, 1], [5, 5, 1, 6], padding: 2),
             convolution([1, 7, 7, 2], [3, 3, 2, 2], stride: 2, padding: 1),
-            convolution([2, 6, 8, 1], [2, 2, 1, 9], stride: 2), convolution([1, 8, 8, 1], [3, 2, 1, 2], stride: 3),
+            convolution([2, 6, 8, 1], [2, 2, 1, 9], stride: 2),
+            convolution([1, 8, 8, 1], [3, 2, 1, 2], stride: 3),
             convolution([1, 5, 5, 2], [1, 1, 2, 17], stride: 2),
-            OpCase("conv2d bias", [[2, 4, 4, 2], [3, 3, 2, 3], [3]]) { conv2d($0[0], $0[1], $0[2], padding: 1) },
+            OpCase("conv2d bias", [[2, 4, 4, 2], [3, 3, 2, 3], [3]]) {
+                conv2d($0[0], $0[1], $0[2], padding: 1)
+            },
         ]
 
     private static func convolution(
@@ -101,21 +112,27 @@ struct OpCase: Sendable, CustomStringConvertible {
     }
 
     private static let pools: [OpCase] = [
-        ([1, 1, 1, 1], 1, 1), ([1, 2, 2, 1], 2, 2), ([2, 4, 6, 3], 2, 2), ([1, 5, 7, 9], 2, 2), ([1, 5, 5, 2], 3, 2),
+        ([1, 1, 1, 1], 1, 1), ([1, 2, 2, 1], 2, 2), ([2, 4, 6, 3], 2, 2), ([1, 5, 7, 9], 2, 2),
+        ([1, 5, 5, 2], 3, 2),
         ([1, 5, 4, 8], 2, 1), ([2, 7, 7, 1], 2, 3), ([1, 4, 4, 17], 2, 2),
     ].map { shape, window, stride in
         OpCase("maxPool2d \(window)/\(stride)", [shape]) { maxPool2d($0[0], window: window, stride: stride) }
     }
 
-    private static let composed: [OpCase] = [[1, 1], [2, 3], [3, 17], [2, 2, 5]].flatMap { shape in
-        [
-            OpCase("softmax", [shape], -4...4) { softmax($0[0]) },
-            OpCase("logSoftmax", [shape], -4...4) { logSoftmax($0[0]) },
+    private static let composed: [OpCase] =
+        [[1, 1], [2, 3], [3, 17], [2, 2, 5]].flatMap { shape in
+            [
+                OpCase("softmax", [shape], -4...4) { softmax($0[0]) },
+                OpCase("logSoftmax", [shape], -4...4) { logSoftmax($0[0]) },
+            ]
+        } + [
+            OpCase("cross entropy", [[4, 5], [4, 5]], 0.1...1) {
+                softmaxCrossEntropy(logits: $0[0], targets: $0[1])
+            },
+            OpCase("network", [[2, 6, 6, 1], [3, 3, 1, 4], [4], [16, 3], [3]]) {
+                matmul(
+                    flatten(maxPool2d(relu(conv2d($0[0], $0[1], $0[2])), window: 2, stride: 2)), $0[3],
+                    bias: $0[4])
+            },
         ]
-    } + [
-        OpCase("cross entropy", [[4, 5], [4, 5]], 0.1...1) { softmaxCrossEntropy(logits: $0[0], targets: $0[1]) },
-        OpCase("network", [[2, 6, 6, 1], [3, 3, 1, 4], [4], [16, 3], [3]]) {
-            matmul(flatten(maxPool2d(relu(conv2d($0[0], $0[1], $0[2])), window: 2, stride: 2)), $0[3], bias: $0[4])
-        },
-    ]
 }

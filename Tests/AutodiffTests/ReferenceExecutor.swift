@@ -70,7 +70,9 @@ struct ReferenceExecutor {
             return maxima(x[0], shape(node, 0), pooling).map { x[0][$0] }
         case .maxPool2dScatter(let pooling):
             var dx = [Double](repeating: 0, count: node.shape.count)
-            for (output, input) in maxima(x[1], node.shape, pooling).enumerated() { dx[input] += x[0][output] }
+            for (output, input) in maxima(x[1], node.shape, pooling).enumerated() {
+                dx[input] += x[0][output]
+            }
             return dx
         case .maxPool2dSelect(let pooling):
             return maxima(x[1], shape(node, 1), pooling).map { x[0][$0] }
@@ -82,7 +84,8 @@ struct ReferenceExecutor {
                 let top = x[0][range].max() ?? 0
                 let total = x[0][range].reduce(0) { $0 + power($1 - top) }
                 for i in range {
-                    y[i] = node.op == .softmax ? power(x[0][i] - top) / total : x[0][i] - top - logarithm(total)
+                    y[i] =
+                        node.op == .softmax ? power(x[0][i] - top) / total : x[0][i] - top - logarithm(total)
                 }
             }
             return y
@@ -92,7 +95,9 @@ struct ReferenceExecutor {
     private func binary(_ node: Graph.Node, _ f: (Double, Double) -> Double) -> [Double] {
         let a = results[node.inputs[0]]
         let b = results[node.inputs[1]]
-        return indices(node.shape).map { f(a[place($0, in: shape(node, 0))], b[place($0, in: shape(node, 1))]) }
+        return indices(node.shape).map {
+            f(a[place($0, in: shape(node, 0))], b[place($0, in: shape(node, 1))])
+        }
     }
 
     private func sum(_ node: Graph.Node, _ axes: AxisSet) -> [Double] {
@@ -113,7 +118,9 @@ struct ReferenceExecutor {
         for i in 0..<m {
             for j in 0..<n {
                 var total = node.inputs.count == 3 ? results[node.inputs[2]][j] : 0
-                for p in 0..<k { total += a[transposeA ? p * m + i : i * k + p] * b[transposeB ? j * k + p : p * n + j] }
+                for p in 0..<k {
+                    total += a[transposeA ? p * m + i : i * k + p] * b[transposeB ? j * k + p : p * n + j]
+                }
                 y[i * n + j] = total
             }
         }
@@ -121,7 +128,8 @@ struct ReferenceExecutor {
     }
 
     private func forEachProduct(
-        x: Shape, filter: Shape, y: Shape, _ c: Convolution, _ body: (_ x: Int, _ filter: Int, _ y: Int) -> Void
+        x: Shape, filter: Shape, y: Shape, _ c: Convolution,
+        _ body: (_ x: Int, _ filter: Int, _ y: Int) -> Void
     ) {
         for (out, o) in indices(y).enumerated() {
             for u in 0..<filter[0] {
@@ -144,7 +152,8 @@ struct ReferenceExecutor {
             var best = -1
             for u in 0..<pooling.window {
                 for v in 0..<pooling.window {
-                    let at = place([o[0], o[1] * pooling.stride + u, o[2] * pooling.stride + v, o[3]], in: shape)
+                    let at = place(
+                        [o[0], o[1] * pooling.stride + u, o[2] * pooling.stride + v, o[3]], in: shape)
                     if best < 0 || x[at] > x[best] { best = at }
                 }
             }
@@ -172,7 +181,10 @@ struct ReferenceExecutor {
     private func power(_ x: Double) -> Double {
         var halvings = 0
         var r = x
-        while abs(r) > 0.25 { r /= 2; halvings += 1 }
+        while abs(r) > 0.25 {
+            r /= 2
+            halvings += 1
+        }
         var term = 1.0
         var total = 1.0
         for i in 1..<20 {

@@ -5,7 +5,9 @@ import Kernels
 /// *Shapes*: x [n, h, w, c], filter [kh, kw, c, f], bias [f] → [n, oh, ow, f], oh = (h + 2·padding − kh) / stride + 1.
 /// y[b, i, j, o] = bias[o] + Σ x[b, i·stride + u − padding, j·stride + v − padding, q] · filter[u, v, q, o],
 /// (u, v, q) ascending. Padding is smaller than the kernel.
-public func conv2d(_ x: Value, _ filter: Value, _ bias: Value? = nil, stride: Int = 1, padding: Int = 0) -> Value {
+public func conv2d(_ x: Value, _ filter: Value, _ bias: Value? = nil, stride: Int = 1, padding: Int = 0)
+    -> Value
+{
     let convolution = Convolution(stride: stride, padding: padding)
     let op = Op.conv2d(convolution)
     guard x.shape.rank == 4, filter.shape.rank == 4 else { return x.graph.fail(op, .rank, x, filter) }

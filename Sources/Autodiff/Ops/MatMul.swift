@@ -45,7 +45,8 @@ extension Gradients {
 extension F32MatMul {
     init(_ a: Shape, _ b: Shape, transposeA: Bool, transposeB: Bool) {
         self.init(
-            m: a[transposeA ? 1 : 0], n: b[transposeB ? 0 : 1], k: a[transposeA ? 0 : 1], transposeA: transposeA,
+            m: a[transposeA ? 1 : 0], n: b[transposeB ? 0 : 1], k: a[transposeA ? 0 : 1],
+            transposeA: transposeA,
             transposeB: transposeB)
     }
 }

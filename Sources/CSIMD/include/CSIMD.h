@@ -1,1 +1,131 @@
+// The 128-bit integer operations that int8 kernels are made of, under one name on every target.
+//
+// WebAssembly SIMD128 and x86 map to single instructions; elsewhere clang's vector extensions do the same work.
+// Freestanding: nothing but the compiler's own headers. Every operation has the same result on every target.
 #pragma once
+#include <stdint.h>
+
+// Sixteen bytes. Imported into Swift as SIMD4<Int32>; the other lane types are views inside this header.
+typedef int32_t lanes __attribute__((ext_vector_type(4)));
+
+#define LANES_OP static inline __attribute__((always_inline, const, unused)) lanes
+#define LANES_LOAD static inline __attribute__((always_inline, pure, unused)) lanes
+#define LANES_STORE static inline __attribute__((always_inline, unused)) void
+
+typedef int16_t lanes_i16 __attribute__((ext_vector_type(8)));
+typedef int16_t lanes_half_i16 __attribute__((ext_vector_type(4)));
+typedef int8_t lanes_half_i8 __attribute__((ext_vector_type(8)));
+typedef uint8_t lanes_half_u8 __attribute__((ext_vector_type(8)));
+typedef float lanes_f32 __attribute__((ext_vector_type(4)));
+
+// Sixteen bytes from any address.
+LANES_LOAD lanes_load(const void *_Nonnull p) {
+    lanes v;
+    __builtin_memcpy(&v, p, 16);
+    return v;
+}
+
+// Eight bytes from any address into the low half; the high half is unspecified.
+LANES_LOAD lanes_load_half(const void *_Nonnull p) {
+    int64_t v;
+    __builtin_memcpy(&v, p, 8);
+    typedef int64_t two __attribute__((ext_vector_type(2)));
+    two w = {v, 0};
+    return (lanes)w;
+}
+
+LANES_STORE lanes_store(void *_Nonnull p, lanes v) { __builtin_memcpy(p, &v, 16); }
+
+// The low eight bytes.
+LANES_STORE lanes_store_half(void *_Nonnull p, lanes v) { __builtin_memcpy(p, &v, 8); }
+
+// A pair of 16-bit numbers in each of the four lanes.
+LANES_LOAD lanes_splat_pair(const int16_t *_Nonnull p) {
+    int32_t v;
+    __builtin_memcpy(&v, p, 4);
+    return (lanes)v;
+}
+
+// One 16-bit number in all eight lanes.
+LANES_OP lanes_splat_i16(int16_t x) { return (lanes)(lanes_i16)x; }
+
+// Eight signed bytes widened to 16 bits.
+LANES_LOAD lanes_widen_i8(const int8_t *_Nonnull p) {
+    lanes_half_i8 v;
+    __builtin_memcpy(&v, p, 8);
+    return (lanes)__builtin_convertvector(v, lanes_i16);
+}
+
+// Eight unsigned bytes widened to 16 bits.
+LANES_LOAD lanes_widen_u8(const uint8_t *_Nonnull p) {
+    lanes_half_u8 v;
+    __builtin_memcpy(&v, p, 8);
+    return (lanes)__builtin_convertvector(v, lanes_i16);
+}
+
+LANES_OP lanes_add_i32(lanes a, lanes b) {
+    typedef uint32_t u __attribute__((ext_vector_type(4)));
+    return (lanes)((u)a + (u)b);
+}
+
+LANES_OP lanes_max_i32(lanes a, lanes b) { return __builtin_elementwise_max(a, b); }
+
+LANES_OP lanes_sub_i16(lanes a, lanes b) {
+    typedef uint16_t u __attribute__((ext_vector_type(8)));
+    return (lanes)((u)a - (u)b);
+}
+
+LANES_OP lanes_min_i16(lanes a, lanes b) {
+    return (lanes)__builtin_elementwise_min((lanes_i16)a, (lanes_i16)b);
+}
+
+LANES_OP lanes_max_i16(lanes a, lanes b) {
+    return (lanes)__builtin_elementwise_max((lanes_i16)a, (lanes_i16)b);
+}
+
+// Lane i: round to nearest, ties to even, of Float(acc[i]) * multiplier[i]; exact while that is below 2^22.
+//
+// Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the sum.
+LANES_OP lanes_requantise(lanes acc, lanes multiplier) {
+    lanes_f32 x = __builtin_convertvector(acc, lanes_f32) * (lanes_f32)multiplier;
+    lanes_f32 magic = 12582912.0f;
+    return (lanes)(x + magic) - (lanes)magic;
+}
+
+#if defined(__wasm_simd128__)
+#include <wasm_simd128.h>
+
+// Lane i: a[2i] * b[2i] + a[2i+1] * b[2i+1] of 16-bit numbers.
+LANES_OP lanes_dot_i16(lanes a, lanes b) { return (lanes)wasm_i32x4_dot_i16x8((v128_t)a, (v128_t)b); }
+
+// Eight 32-bit numbers saturated to 16 bits, those of a first.
+LANES_OP lanes_narrow(lanes a, lanes b) { return (lanes)wasm_i16x8_narrow_i32x4((v128_t)a, (v128_t)b); }
+
+#elif defined(__SSE2__)
+#include <emmintrin.h>
+
+LANES_OP lanes_dot_i16(lanes a, lanes b) { return (lanes)_mm_madd_epi16((__m128i)a, (__m128i)b); }
+
+LANES_OP lanes_narrow(lanes a, lanes b) { return (lanes)_mm_packs_epi32((__m128i)a, (__m128i)b); }
+
+#else
+
+LANES_OP lanes_dot_i16(lanes a, lanes b) {
+    lanes_i16 x = (lanes_i16)a, y = (lanes_i16)b;
+    lanes even = __builtin_convertvector(x.even, lanes) * __builtin_convertvector(y.even, lanes);
+    lanes odd = __builtin_convertvector(x.odd, lanes) * __builtin_convertvector(y.odd, lanes);
+    return lanes_add_i32(even, odd);
+}
+
+LANES_OP lanes_narrow(lanes a, lanes b) {
+    lanes low = -32768, high = 32767;
+    lanes_half_i16 x = __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(a, low), high), lanes_half_i16);
+    lanes_half_i16 y = __builtin_convertvector(__builtin_elementwise_min(__builtin_elementwise_max(b, low), high), lanes_half_i16);
+    return (lanes)__builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7);
+}
+
+#endif
+
+#undef LANES_OP
+#undef LANES_LOAD
+#undef LANES_STORE

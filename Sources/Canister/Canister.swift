@@ -1,1 +1,0 @@
-// The classifier canister, generic over SystemAPI.

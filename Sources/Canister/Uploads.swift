@@ -1,0 +1,162 @@
+import Candid
+import Digests
+import IC0
+
+/// What a client promises to upload.
+struct Manifest: Equatable {
+    let size: UInt64
+    let sha256: [UInt8]
+    let chunkBytes: UInt32
+    let chunkHashes: [[UInt8]]
+
+    /// Checks everything that can be checked before any chunk is there.
+    init(_ value: CandidValue) throws(ClassifierError) {
+        guard let size = value["size"]?.asUInt64, let sha256 = value["sha256"],
+            let chunkBytes = value["chunk_bytes"]?.asUInt32, let hashes = value["chunk_sha256"]?.asVector
+        else { throw .badRequest("not a manifest") }
+        self.sha256 = try hash(sha256)
+        guard size > 0 else { throw .badRequest("a file must not be empty") }
+        guard size <= Limits.modelBytes else { throw .tooLarge(limit: Limits.modelBytes, found: size) }
+        guard chunkBytes > 0 else { throw .badRequest("chunk_bytes must not be 0") }
+        guard chunkBytes <= UInt32(Limits.chunkBytes) else {
+            throw .tooLarge(limit: UInt64(Limits.chunkBytes), found: UInt64(chunkBytes))
+        }
+        let count = (size + UInt64(chunkBytes) - 1) / UInt64(chunkBytes)
+        guard count <= UInt64(Limits.chunks) else {
+            throw .tooLarge(limit: UInt64(Limits.chunks), found: count)
+        }
+        guard UInt64(hashes.count) == count else {
+            throw .wrongSize(expected: count, found: UInt64(hashes.count))
+        }
+        var list: [[UInt8]] = []
+        list.reserveCapacity(hashes.count)
+        for value in hashes { list.append(try hash(value)) }
+        self.size = size
+        self.chunkBytes = chunkBytes
+        chunkHashes = list
+    }
+}
+
+/// One chunk of a file.
+struct Chunk {
+    let sha256: [UInt8]
+    let index: UInt32
+    let data: [UInt8]
+
+    init(_ value: CandidValue) throws(ClassifierError) {
+        guard let sha256 = value["sha256"], let index = value["index"]?.asUInt32,
+            let data = value["data"]?.asBytes
+        else { throw .badRequest("not a chunk") }
+        self.sha256 = try hash(sha256)
+        self.index = index
+        self.data = data
+    }
+}
+
+/// The 32 bytes of a SHA-256.
+func hash(_ value: CandidValue) throws(ClassifierError) -> [UInt8] {
+    let bytes = value.asBytes ?? []
+    guard bytes.count == 32 else { throw .wrongSize(expected: 32, found: UInt64(bytes.count)) }
+    return bytes
+}
+
+extension Classifier {
+    /// Opens an upload, or finds it open; answers what is missing.
+    ///
+    /// A file that is stored already needs nothing: `activate` serves it.
+    func beginUpload(_ manifest: Manifest) throws(ClassifierError) -> CandidValue {
+        var directory = store.directory
+        if directory.model(sha256: manifest.sha256) != nil { return .record(["missing": .vector([])]) }
+        if let index = directory.uploadIndex(sha256: manifest.sha256) {
+            let upload = directory.uploads[index]
+            guard matches(upload, manifest) else {
+                throw .badRequest("this file is being uploaded in other chunks; abort that upload first")
+            }
+            return .record(["missing": numbers(missing(upload))])
+        }
+        guard directory.uploads.count < Limits.uploads else {
+            throw .badRequest("too many uploads are under way; finish or abort one first")
+        }
+        let count = manifest.chunkHashes.count
+        let filePages = Region.pages(for: manifest.size)
+        let ledgerPages = Region.pages(for: Upload.ledgerBytes(chunks: count))
+        guard let region = store.allocate(pages: filePages + ledgerPages) else { throw .outOfMemory }
+        let upload = Upload(
+            sha256: manifest.sha256, size: manifest.size, chunkBytes: manifest.chunkBytes,
+            chunks: UInt32(count), file: Region(page: region.page, pages: filePages),
+            ledger: Region(page: region.page + filePages, pages: ledgerPages))
+        system.stableWrite(at: upload.ledger.offset, ledger(manifest.chunkHashes))
+        directory.uploads.append(upload)
+        store.commit(directory)
+        return .record(["missing": numbers((0..<upload.chunks).map { $0 })])
+    }
+
+    /// The chunk hashes, then a 0 for each chunk.
+    private func ledger(_ hashes: [[UInt8]]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Int(Upload.ledgerBytes(chunks: hashes.count)))
+        for hash in hashes { bytes += hash }
+        return bytes + [UInt8](repeating: 0, count: hashes.count)
+    }
+
+    private func matches(_ upload: Upload, _ manifest: Manifest) -> Bool {
+        guard upload.size == manifest.size, upload.chunkBytes == manifest.chunkBytes else { return false }
+        let stored = system.stableRead(at: upload.ledger.offset, count: manifest.chunkHashes.count * 32)
+        var offset = 0
+        for hash in manifest.chunkHashes {
+            for byte in hash {
+                if stored[offset] != byte { return false }
+                offset += 1
+            }
+        }
+        return true
+    }
+
+    /// Stores a chunk that has the promised hash; one that is there already changes nothing.
+    func putChunk(_ chunk: Chunk) throws(ClassifierError) -> CandidValue {
+        let upload = try upload(chunk.sha256)
+        guard chunk.index < upload.chunks else {
+            throw .badRequest(sentence("no such chunk", "index", Int(chunk.index)))
+        }
+        let length = upload.length(ofChunk: chunk.index)
+        guard chunk.data.count == length else {
+            throw .wrongSize(expected: UInt64(length), found: UInt64(chunk.data.count))
+        }
+        let expected = system.stableRead(at: upload.hashOffset(chunk.index), count: 32)
+        let found = SHA256.hash(chunk.data)
+        guard found == expected else { throw .hashMismatch(expected: expected, found: found) }
+        if system.stableRead(at: upload.flagOffset(chunk.index), count: 1) != [1] {
+            let offset = UInt64(chunk.index) * UInt64(upload.chunkBytes)
+            system.stableWrite(at: upload.file.offset + offset, chunk.data)
+            system.stableWrite(at: upload.flagOffset(chunk.index), [1])
+        }
+        return .record(["remaining": .nat32(UInt32(missing(upload).count))])
+    }
+
+    func missingChunks(_ sha256: [UInt8]) throws(ClassifierError) -> CandidValue {
+        if store.directory.model(sha256: sha256) != nil { return .vector([]) }
+        return numbers(missing(try upload(sha256)))
+    }
+
+    /// Drops an upload and frees its pages.
+    func abortUpload(_ sha256: [UInt8]) throws(ClassifierError) -> CandidValue {
+        var directory = store.directory
+        guard let index = directory.uploadIndex(sha256: sha256) else { throw .unknownUpload }
+        directory.uploads.remove(at: index)
+        store.commit(directory)
+        return .null
+    }
+
+    func upload(_ sha256: [UInt8]) throws(ClassifierError) -> Upload {
+        guard let index = store.directory.uploadIndex(sha256: sha256) else { throw .unknownUpload }
+        return store.directory.uploads[index]
+    }
+
+    /// The indices of the chunks that have not arrived, ascending.
+    func missing(_ upload: Upload) -> [UInt32] {
+        let flags = system.stableRead(at: upload.flagOffset(0), count: Int(upload.chunks))
+        var indices: [UInt32] = []
+        for index in flags.indices where flags[index] != 1 { indices.append(UInt32(index)) }
+        return indices
+    }
+}

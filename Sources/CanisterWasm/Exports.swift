@@ -1,0 +1,98 @@
+#if arch(wasm32)
+import Canister
+import IC0
+
+// The entry points of the module, and nothing else: their names are what the network calls.
+
+// A canister runs one message at a time.
+nonisolated(unsafe) private let classifier = Classifier(system: WasmSystem())
+
+@_expose(wasm, "canister_init")
+@_cdecl("canister_init")
+public func initialize() {
+    start { () throws(StableStoreError) in try classifier.install() }
+}
+
+@_expose(wasm, "canister_post_upgrade")
+@_cdecl("canister_post_upgrade")
+public func postUpgrade() {
+    start { () throws(StableStoreError) in try classifier.restore() }
+}
+
+/// Stable memory that this version cannot take over stops the installation: the former state stays as it is.
+private func start(_ body: () throws(StableStoreError) -> Void) {
+    do throws(StableStoreError) {
+        try body()
+    } catch {
+        WasmSystem().trap(error.message)
+    }
+}
+
+@_expose(wasm, "canister_inspect_message")
+@_cdecl("canister_inspect_message")
+public func inspectMessage() { classifier.inspect() }
+
+@_expose(wasm, "canister_update begin_upload")
+@_cdecl("canister_update begin_upload")
+public func beginUpload() { classifier.handle(.beginUpload) }
+
+@_expose(wasm, "canister_update put_chunk")
+@_cdecl("canister_update put_chunk")
+public func putChunk() { classifier.handle(.putChunk) }
+
+@_expose(wasm, "canister_query missing_chunks")
+@_cdecl("canister_query missing_chunks")
+public func missingChunks() { classifier.handle(.missingChunks) }
+
+@_expose(wasm, "canister_update abort_upload")
+@_cdecl("canister_update abort_upload")
+public func abortUpload() { classifier.handle(.abortUpload) }
+
+@_expose(wasm, "canister_update activate")
+@_cdecl("canister_update activate")
+public func activate() { classifier.handle(.activate) }
+
+@_expose(wasm, "canister_update rollback")
+@_cdecl("canister_update rollback")
+public func rollback() { classifier.handle(.rollback) }
+
+@_expose(wasm, "canister_query models")
+@_cdecl("canister_query models")
+public func models() { classifier.handle(.models) }
+
+@_expose(wasm, "canister_query model_info")
+@_cdecl("canister_query model_info")
+public func modelInfo() { classifier.handle(.modelInfo) }
+
+@_expose(wasm, "canister_update grant_uploader")
+@_cdecl("canister_update grant_uploader")
+public func grantUploader() { classifier.handle(.grantUploader) }
+
+@_expose(wasm, "canister_update revoke_uploader")
+@_cdecl("canister_update revoke_uploader")
+public func revokeUploader() { classifier.handle(.revokeUploader) }
+
+@_expose(wasm, "canister_query uploaders")
+@_cdecl("canister_query uploaders")
+public func uploaders() { classifier.handle(.uploaders) }
+
+@_expose(wasm, "canister_query classify")
+@_cdecl("canister_query classify")
+public func classify() { classifier.handle(.classify) }
+
+@_expose(wasm, "canister_update classify_update")
+@_cdecl("canister_update classify_update")
+public func classifyUpdate() { classifier.handle(.classifyUpdate) }
+
+@_expose(wasm, "canister_query logits")
+@_cdecl("canister_query logits")
+public func logits() { classifier.handle(.logits) }
+
+@_expose(wasm, "canister_query logits_raw")
+@_cdecl("canister_query logits_raw")
+public func logitsRaw() { classifier.handle(.logitsRaw) }
+
+@_expose(wasm, "canister_query version")
+@_cdecl("canister_query version")
+public func version() { classifier.handle(.version) }
+#endif

@@ -1,0 +1,107 @@
+#if arch(wasm32)
+// The seam to the platform: one declaration per imported function, in the order of SystemAPI.
+// Sizes and addresses are 32-bit because the canister's memory is.
+
+@_extern(wasm, module: "ic0", name: "msg_arg_data_size")
+func msg_arg_data_size() -> Int32
+@_extern(wasm, module: "ic0", name: "msg_arg_data_copy")
+func msg_arg_data_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "msg_caller_size")
+func msg_caller_size() -> Int32
+@_extern(wasm, module: "ic0", name: "msg_caller_copy")
+func msg_caller_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "is_controller")
+func is_controller(_ source: UnsafeRawPointer?, _ size: Int32) -> Int32
+@_extern(wasm, module: "ic0", name: "msg_reply_data_append")
+func msg_reply_data_append(_ source: UnsafeRawPointer?, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "msg_reply")
+func msg_reply()
+@_extern(wasm, module: "ic0", name: "msg_reject")
+func msg_reject(_ source: UnsafeRawPointer?, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "msg_method_name_size")
+func msg_method_name_size() -> Int32
+@_extern(wasm, module: "ic0", name: "msg_method_name_copy")
+func msg_method_name_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
+@_extern(wasm, module: "ic0", name: "accept_message")
+func accept_message()
+@_extern(wasm, module: "ic0", name: "time")
+func ic0_time() -> Int64
+@_extern(wasm, module: "ic0", name: "performance_counter")
+func performance_counter(_ type: Int32) -> Int64
+@_extern(wasm, module: "ic0", name: "stable64_size")
+func stable64_size() -> Int64
+@_extern(wasm, module: "ic0", name: "stable64_grow")
+func stable64_grow(_ pages: Int64) -> Int64
+@_extern(wasm, module: "ic0", name: "stable64_read")
+func stable64_read(_ destination: Int64, _ offset: Int64, _ size: Int64)
+@_extern(wasm, module: "ic0", name: "stable64_write")
+func stable64_write(_ offset: Int64, _ source: Int64, _ size: Int64)
+@_extern(wasm, module: "ic0", name: "trap")
+func ic0_trap(_ source: UnsafeRawPointer?, _ size: Int32)
+
+/// The system API of the replica (or emulator) that runs this module.
+public struct WasmSystem: SystemAPI {
+    public init() {}
+
+    public func argument() -> [UInt8] {
+        Self.copy(size: msg_arg_data_size(), msg_arg_data_copy)
+    }
+
+    public func argumentSize() -> Int { Int(msg_arg_data_size()) }
+
+    public func caller() -> [UInt8] {
+        Self.copy(size: msg_caller_size(), msg_caller_copy)
+    }
+
+    public func isController(_ principal: [UInt8]) -> Bool {
+        principal.withUnsafeBytes { is_controller($0.baseAddress, Int32($0.count)) } == 1
+    }
+
+    public func reply(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { msg_reply_data_append($0.baseAddress, Int32($0.count)) }
+        msg_reply()
+    }
+
+    public func reject(_ text: [UInt8]) {
+        text.withUnsafeBytes { msg_reject($0.baseAddress, Int32($0.count)) }
+    }
+
+    public func methodName() -> [UInt8] {
+        Self.copy(size: msg_method_name_size(), msg_method_name_copy)
+    }
+
+    public func acceptMessage() { accept_message() }
+    public func time() -> UInt64 { UInt64(bitPattern: ic0_time()) }
+    public func performanceCounter() -> UInt64 { UInt64(bitPattern: performance_counter(0)) }
+    public func stableSize() -> UInt64 { UInt64(bitPattern: stable64_size()) }
+
+    public func stableGrow(_ pages: UInt64) -> UInt64? {
+        let former = stable64_grow(Int64(bitPattern: pages))
+        return former < 0 ? nil : UInt64(former)
+    }
+
+    public func stableRead(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) {
+        stable64_read(
+            Int64(Int(bitPattern: buffer.baseAddress)), Int64(bitPattern: offset), Int64(buffer.count))
+    }
+
+    public func stableWrite(at offset: UInt64, _ bytes: UnsafeRawBufferPointer) {
+        stable64_write(Int64(bitPattern: offset), Int64(Int(bitPattern: bytes.baseAddress)), Int64(bytes.count))
+    }
+
+    /// Ends the message and undoes what it changed; the text goes to the caller.
+    public func trap(_ text: StaticString) -> Never {
+        ic0_trap(text.utf8Start, Int32(text.utf8CodeUnitCount))
+        fatalError()
+    }
+
+    private static func copy(
+        size: Int32, _ copy: (UnsafeMutableRawPointer?, Int32, Int32) -> Void
+    ) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: Int(size)) { buffer, initialized in
+            copy(UnsafeMutableRawPointer(buffer.baseAddress), 0, size)
+            initialized = Int(size)
+        }
+    }
+}
+#endif

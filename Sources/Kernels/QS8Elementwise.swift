@@ -1,0 +1,72 @@
+import CSIMD
+
+/// The layers around the products: bytes to centred integers, and max pooling.
+package enum QS8Elementwise {
+    /// Numbers after which the pattern of zero points repeats in vectors: 8 times 1 or 3 channels.
+    package static let zeroPointPattern = 24
+
+    /// Writes `pixel - zeroPoint` into a bordered plane; its border is left alone.
+    ///
+    /// `pixels` are HWC bytes; `zeroPoints` is the pattern of one per channel repeated to 24 numbers.
+    package static func centre(
+        _ pixels: UnsafePointer<UInt8>, zeroPoints: UnsafePointer<Int16>, plane: QS8Plane,
+        _ target: UnsafeMutablePointer<Int16>
+    ) {
+        let a = lanes_load(zeroPoints)
+        let b = lanes_load(zeroPoints + 8)
+        let c = lanes_load(zeroPoints + 16)
+        let count = plane.width * plane.channels
+        for row in 0..<plane.height {
+            let from = pixels + row * count
+            let to = target + plane.offset(row, 0)
+            var i = 0
+            while i &+ zeroPointPattern <= count {
+                lanes_store(to + i, lanes_sub_i16(lanes_widen_u8(from + i), a))
+                lanes_store(to + i + 8, lanes_sub_i16(lanes_widen_u8(from + i + 8), b))
+                lanes_store(to + i + 16, lanes_sub_i16(lanes_widen_u8(from + i + 16), c))
+                i &+= zeroPointPattern
+            }
+            let first = i
+            while i < count {
+                to[i] = Int16(from[i]) &- zeroPoints[i &- first]
+                i &+= 1
+            }
+        }
+    }
+
+    /// The largest of each `window` x `window` square, every `stride` pixels, without padding.
+    package static func maxPool(
+        _ source: UnsafePointer<Int16>, _ input: QS8Plane, _ target: UnsafeMutablePointer<Int16>,
+        _ output: QS8Plane, window: Int, stride: Int
+    ) {
+        let channels = input.channels
+        for y in 0..<output.height {
+            for x in 0..<output.width {
+                let from = source + input.offset(y * stride, x * stride)
+                let to = target + output.offset(y, x)
+                var c = 0
+                while c &+ 8 <= channels {
+                    var best = lanes_load(from + c)
+                    for dy in 0..<window {
+                        for dx in 0..<window {
+                            let place = dy &* input.rowPitch &+ dx &* channels &+ c
+                            best = lanes_max_i16(best, lanes_load(from + place))
+                        }
+                    }
+                    lanes_store(to + c, best)
+                    c &+= 8
+                }
+                while c < channels {
+                    var best = from[c]
+                    for dy in 0..<window {
+                        for dx in 0..<window {
+                            best = max(best, from[dy &* input.rowPitch &+ dx &* channels &+ c])
+                        }
+                    }
+                    to[c] = best
+                    c &+= 1
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+import Autodiff
+import Foundation
+import Kernels
+import NeuralNetwork
+import Testing
+
+/// Part of an array: sum, Euclidean norm and some elements.
+struct ArrayDigest: Decodable, Sendable {
+    let sum: Double
+    let norm: Double
+    let places: [Int]
+    let elements: [Double]
+
+    /// Relative to the norm, which no single element exceeds.
+    func expect(_ array: [Float], tolerance: Double) {
+        let found = array.reduce(0) { $0 + Double($1) }
+        let length = array.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
+        #expect(abs(length - norm) <= tolerance * norm)
+        #expect(abs(found - sum) <= tolerance * norm * Double(array.count).squareRoot())
+        for (place, element) in zip(places, elements) {
+            #expect(abs(Double(array[place]) - element) <= tolerance * norm)
+        }
+    }
+}
+
+/// One entry of Tests/Vectors/networks.json, made by scripts/pytorch-vectors.py.
+struct NetworkVector: Decodable, Sendable, CustomTestStringConvertible {
+    let name: String
+    let losses: [Double]
+    let correct: [Int]
+    let logits: [Double]
+    let gradients: [ArrayDigest]
+    let parameters: [ArrayDigest]
+    var testDescription: String { name }
+
+    static let all: [NetworkVector] = decode("networks")
+
+    var preset: Preset? { Preset.allCases.first { "\($0)" == name } }
+
+    var optimizer: SGD {
+        switch name {
+        case "mlp": SGD(learningRate: 0.1)
+        case "lenet5": SGD(learningRate: 0.05, momentum: 0.9, weightDecay: 0.01)
+        default: SGD(learningRate: 0.05, momentum: 0.8, weightDecay: 0.001, nesterov: true)
+        }
+    }
+}
+
+/// One entry of Tests/Vectors/optimizers.json.
+struct OptimizerVector: Decodable, Sendable {
+    let momentum: Float
+    let weightDecay: Float
+    let nesterov: Bool
+    let initial: [Float]
+    let gradients: [[Float]]
+    let after: [[Double]]
+
+    static let all: [OptimizerVector] = decode("optimizers")
+}
+
+private func decode<T: Decodable>(_ name: String) -> [T] {
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("Vectors")
+    guard let data = try? Data(contentsOf: folder.appendingPathComponent(name + ".json")) else { return [] }
+    return (try? JSONDecoder().decode([T].self, from: data)) ?? []
+}
+
+/// Random pixels and given labels of one step, as the script draws them.
+struct Batch {
+    var pixels: [UInt8] = []
+    var labels: [UInt8] = []
+
+    init(_ random: inout SplitMix64, count: Int, step: Int, imageBytes: Int = 784) {
+        for _ in 0..<count * imageBytes { pixels.append(UInt8(truncatingIfNeeded: random.next() >> 56)) }
+        for i in 0..<count { labels.append(UInt8((3 * step + 7 * i) % 10)) }
+    }
+
+    func learn<O>(_ learner: Learner<O>) throws -> StepResult {
+        try pixels.withUnsafeBufferPointer { pixels in
+            try labels.withUnsafeBufferPointer { try learner.step(pixels: pixels, labels: $0) }
+        }
+    }
+}
+
+let testPreprocessing = Preprocessing(zeroPoints: [73], scale: 1.0 / 90)
+
+@Suite struct NetworkVectorTests {
+    @Test func vectorsAreThere() {
+        #expect(NetworkVector.all.count == Preset.allCases.count)
+        #expect(OptimizerVector.all.count == 5)
+    }
+
+    /// Float32 against float64 with products over up to 3136 terms, and three steps of feedback.
+    private let tolerance = 2e-5
+
+    @Test(arguments: NetworkVector.all) func trainsLikePyTorch(_ vector: NetworkVector) throws {
+        let preset = try #require(vector.preset)
+        let network = try Network(preset.architecture(height: 28, width: 28, channels: 1, classes: 10))
+        let batch = vector.logits.count / 10
+        let learner = try Learner(
+            network: network, preprocessing: testPreprocessing, batch: batch, optimizer: vector.optimizer,
+            seed: 5)
+        let evaluator = try Evaluator(network: network, preprocessing: testPreprocessing, batch: 4)
+        var random = SplitMix64(seed: 6)
+        for step in vector.losses.indices {
+            let data = Batch(&random, count: batch, step: step)
+            if step == 0 {
+                let logits = try data.pixels.withUnsafeBufferPointer {
+                    try evaluator.logits(pixels: $0, count: batch, parameters: learner.parameters)
+                }
+                for (a, b) in zip(logits, vector.logits) { #expect(abs(Double(a) - b) <= tolerance) }
+                try expectGradients(network, learner.parameters, data, vector)
+            }
+            let result = try data.learn(learner)
+            #expect(abs(Double(result.loss) - vector.losses[step]) <= tolerance * vector.losses[step])
+            #expect(result.correct == vector.correct[step])
+        }
+        for (array, digest) in zip(learner.parameters, vector.parameters) {
+            digest.expect(array, tolerance: tolerance)
+        }
+    }
+
+    private func expectGradients(
+        _ network: Network, _ parameters: [[Float]], _ data: Batch, _ vector: NetworkVector
+    ) throws {
+        let graph = Graph()
+        let count = data.labels.count
+        let x = graph.input([count, 28, 28, 1])
+        let targets = graph.input([count, 10])
+        let values = network.parameterValues(in: graph)
+        let loss = softmaxCrossEntropy(logits: network.logits(input: x, parameters: values), targets: targets)
+        let found = gradients(of: loss, withRespectTo: values)
+        let executor = PortableExecutor(try Plan(graph, outputs: found + [x, targets] + values))
+        data.pixels.withUnsafeBufferPointer {
+            testPreprocessing.apply($0, to: executor.buffer(of: x), workers: .serial)
+        }
+        for (i, label) in data.labels.enumerated() { executor.buffer(of: targets)[i * 10 + Int(label)] = 1 }
+        for (array, value) in zip(parameters, values) { try executor.write(array, to: value) }
+        executor.run()
+        for (gradient, digest) in zip(found, vector.gradients) {
+            digest.expect(executor.read(gradient), tolerance: tolerance)
+        }
+    }
+
+    @Test(arguments: OptimizerVector.all) func descendsLikePyTorch(_ vector: OptimizerVector) {
+        let sgd = SGD(
+            learningRate: 0.1, momentum: vector.momentum, weightDecay: vector.weightDecay,
+            nesterov: vector.nesterov)
+        var parameter = vector.initial
+        var state = [Float](repeating: 0, count: parameter.count * sgd.stateSlots)
+        for (step, gradient) in vector.gradients.enumerated() {
+            parameter.withUnsafeMutableBufferPointer { parameter in
+                state.withUnsafeMutableBufferPointer { state in
+                    gradient.withUnsafeBufferPointer { gradient in
+                        if let g = gradient.baseAddress, let s = state.baseAddress {
+                            sgd.update(parameter, gradient: g, state: s, step: step)
+                        }
+                    }
+                }
+            }
+            for (a, b) in zip(parameter, vector.after[step]) { #expect(abs(Double(a) - b) <= 2e-6) }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Builds build/canister.wasm and, where Sources/ParityWasm is there, build/parity.wasm for the native = wasm tests.
+# Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/embedded-modules.sh
+
+target=wasm32-unknown-none-wasm
+objects=build/wasm32
+flags=("${embedded_flags[@]}" -target "$target" -I "$objects" -Xcc -msimd128 -Xcc -mbulk-memory -Xcc -ffreestanding
+    -Xllvm -disable-lsr)
+[ "${1:-}" = --force ] && rm -rf build/canister.wasm build/parity.wasm "$objects"
+mkdir -p "$objects"
+
+# Modules are compiled to .swiftmodule only: their code is emitted, specialised, where it is used.
+compile_modules() {
+    local module
+    for module in "$@"; do
+        mapfile -t files < <(swift_files "$module")
+        swiftc "${flags[@]}" "${files[@]}" -module-name "$module" \
+            -emit-module -emit-module-path "$objects/$module.swiftmodule"
+    done
+}
+
+compile_runtime() {
+    local file
+    for file in Sources/CFreestanding/*.c Sources/CSIMD/*.c; do
+        clang --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -msimd128 -mbulk-memory \
+            -ffunction-sections -I Sources/CFreestanding/include -I Sources/CSIMD/include \
+            -c "$file" -o "$objects/$(basename "$file" .c).c.o"
+    done
+}
+
+# link MODULE OUTPUT: nothing may stay undefined but what is declared as an import of ic0
+link() {
+    mapfile -t files < <(swift_files "$1")
+    swiftc "${flags[@]}" "${files[@]}" -module-name "$1" -c -o "$objects/$1.o"
+    wasm-ld --no-entry --gc-sections --strip-all --stack-first -z stack-size=1048576 \
+        "$objects/$1.o" "$objects"/*.c.o -o "$2"
+}
+
+sources=(Sources/CFreestanding Sources/CSIMD scripts/embedded-modules.sh scripts/build-canister.sh
+    scripts/finish-wasm.py)
+
+if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sources/}" Sources/CanisterWasm; then
+    rm -f build/canister.wasm
+    compile_modules "${embedded_modules[@]}"
+    compile_runtime
+    link CanisterWasm "$objects/canister.wasm"
+    version=$(sed -n 's/.*StaticString { "\(.*\)" }.*/\1/p' Sources/Canister/Version.swift)
+    python3 scripts/finish-wasm.py "$objects/canister.wasm" build/canister.wasm --imports-only ic0 \
+        --section "icp:public candid:service=@Sources/Canister/classifier.did" \
+        --section "icp:public deai:version=$version"
+fi
+
+if [ -d Sources/ParityWasm ] \
+    && ! is_fresh build/parity.wasm "${sources[@]}" "${parity_modules[@]/#/Sources/}" Sources/ParityWasm; then
+    rm -f build/parity.wasm
+    compile_modules "${parity_modules[@]}"
+    compile_runtime
+    link ParityWasm "$objects/parity.wasm"
+    python3 scripts/finish-wasm.py "$objects/parity.wasm" build/parity.wasm --imports-only ic0
+fi

@@ -1,0 +1,17 @@
+# The embedded-safe modules in dependency order and how they are compiled; sourced by the scripts beside it.
+embedded_modules=(Digests Images Kernels Inference Candid IC0 Canister)
+parity_modules=(Digests Images Kernels Autodiff NeuralNetwork Inference)
+
+# compile_module TARGET DIRECTORY MODULE FLAGS…: writes DIRECTORY/MODULE.swiftmodule and DIRECTORY/MODULE.o
+embedded_flags=(-enable-experimental-feature Embedded -enable-experimental-feature Extern -wmo -parse-as-library
+    -swift-version 6 -O -package-name deai_train -Xfrontend -disable-stack-protector -Xfrontend -function-sections
+    -I Sources/CSIMD/include)
+
+swift_files() { find "Sources/$1" -name '*.swift' | LC_ALL=C sort; }
+
+# newer OUTPUT SOURCE…: true when the output is there and no source is newer than it
+is_fresh() {
+    local output=$1
+    shift
+    [ -f "$output" ] && [ -z "$(find "$@" -type f -newer "$output" -print -quit)" ]
+}
