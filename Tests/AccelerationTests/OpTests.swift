@@ -82,13 +82,29 @@ struct OpCase: Sendable, CustomStringConvertible {
         OpCase("untouched leaf", [[2, 3], [4]]) { $0[0] * 2 },
     ]
 
-    private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].map { c, f, classes in
-        OpCase("network", [[5, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 16], [16], [64, classes], [classes]]) { x in
-            let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
-            let second = relu(conv2d(first, x[3], x[4], padding: 2))
-            return matmul(flatten(maxPool2d(second, window: 3, stride: 3)), x[5], bias: x[6])
+    private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
+        // 5 images keep to the library, 16 and 48 may go into lanes.
+        [5, 16, 48].map { n in
+            let shapes = [[n, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 17], [17], [68, classes], [classes]]
+            return OpCase("network", shapes) { x in
+                let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+                let second = relu(conv2d(first, x[3], x[4], padding: 1))
+                return matmul(flatten(maxPool2d(second, window: 2, stride: 2)), x[5], bias: x[6])
+            }
         }
     } + [
+        OpCase("pool 2x2 that is seen twice", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+            let y = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+            return sum(y, axes: [3]) + sum(y * y, axes: [3])
+        },
+        OpCase("relu seen beside its pool", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+            let y = relu(conv2d($0[0], $0[1], $0[2], padding: 1))
+            return sum(maxPool2d(y, window: 2, stride: 2)) * y
+        },
+        OpCase("one image, two convolutions", [[16, 6, 6, 3], [3, 3, 3, 6], [6], [5, 5, 3, 6]]) {
+            maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                + maxPool2d(relu(conv2d($0[0], $0[3], $0[2], padding: 2)), window: 2, stride: 2)
+        },
         OpCase("bias that is computed", [[2, 5, 5, 3], [3, 3, 3, 6], [6]]) { conv2d($0[0], $0[1], $0[2] * 2) },
         OpCase("filter that is computed", [[2, 5, 5, 3], [3, 3, 3, 6]]) { conv2d($0[0], $0[1] * 2) },
         OpCase("one filter twice", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
@@ -110,9 +126,9 @@ struct OpCase: Sendable, CustomStringConvertible {
         let gradients = gradients(of: sum(result * result * 0.3 + result), withRespectTo: leaves)
         let plan = try Plan(graph, outputs: [result] + gradients + leaves)
         let portable = PortableExecutor(plan)
-        for threads in [1, 2] {
+        for (threads, kernels) in [(2, AcceleratedKernels.library), (1, .own), (3, .own)] {
             let accelerated = try AcceleratedExecutor(
-                plan, updating: Array(zip(leaves, gradients)), threads: threads)
+                plan, updating: Array(zip(leaves, gradients)), threads: threads, kernels: kernels)
             for (leaf, numbers) in zip(leaves, testCase.leaves()) {
                 try portable.write(numbers, to: leaf)
                 try accelerated.write(numbers, to: leaf)
