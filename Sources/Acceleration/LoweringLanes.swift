@@ -63,15 +63,22 @@ extension Lowering {
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
         let library = library
-        add("lanes conv2d+relu+maxPool2d", groups: source.groups, [x.storage, f.storage, b.storage, y.storage, places]) {
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let touches = [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
+        add(name, groups: source.groups, touches) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
             let (f, b) = (f.storage.floats, b.storage.floats)
             let places = keepsPlaces ? places.pointer.assumingMemoryBound(to: UInt8.self) : nil
             return { thread in
                 let range = library.share(of: source.groups, thread: thread)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
-                    deai_lane_convolution_pooled(
-                        $0, x, f, b, y, places, Int32(range.lowerBound), Int32(range.upperBound))
+                    if let winograd {
+                        deai_winograd($0, x, f, b, y, places, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
+                    }
                 }
             }
         }
@@ -140,17 +147,24 @@ extension Lowering {
             kernel_width: Int32(filter[1]), padding: Int32(border), output_height: Int32(node.shape[1]),
             output_width: Int32(node.shape[2]), x: source.strides, y: target.strides)
         let library = library
-        add("lanes conv2dInputGradient", groups: source.groups, [dy.storage, f.storage, turned, dx.storage]) {
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2dInputGradient" : "lanes winograd conv2dInputGradient"
+        add(name, groups: source.groups, touches) {
             let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
             let (f, turned) = (f.storage.floats, turned.floats)
             return { thread in
                 let range = library.share(of: source.groups, thread: thread)
                 let mine = turned + thread * turnedCount
                 deai_turn_filter(f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
-                    deai_lane_convolution_plain(
-                        $0, dy, mine, dx, Int32(source.height), Int32(source.width), Int32(range.lowerBound),
-                        Int32(range.upperBound))
+                    if let winograd {
+                        deai_winograd($0, dy, mine, nil, dx, nil, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_convolution_plain(
+                            $0, dy, mine, dx, Int32(source.height), Int32(source.width), first, end)
+                    }
                 }
             }
         }
@@ -178,15 +192,23 @@ extension Lowering {
             output_height: Int32(slopes.height), output_width: Int32(slopes.width), x: source.strides,
             y: slopes.strides)
         let library = library
-        add("lanes conv2dFilterGradient", groups: source.groups, [x.storage, dy.storage, parts]) {
+        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
+        let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
+        add(name, groups: source.groups, touches) {
             let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
             let parts = parts.floats
             return { thread in
                 let mine = parts + thread * part
                 let range = library.share(of: source.groups, thread: thread)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
-                    deai_lane_filter_gradient(
-                        $0, x, dy, mine, mine + filter.count, Int32(range.lowerBound), Int32(range.upperBound))
+                    if let winograd {
+                        deai_winograd_gradient(
+                            $0, x, dy, mine, mine + filter.count, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_filter_gradient($0, x, dy, mine, mine + filter.count, first, end)
+                    }
                 }
             }
         }
@@ -203,6 +225,23 @@ extension Lowering {
         }
         return true
     }
+}
+
+/// Memory for Winograd's method, a part for each thread; nil where the plain kernels do as well or are needed.
+private struct WinogradScratch {
+    let storage: Storage
+    private let partCount: Int
+
+    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
+        guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.channels >= 8, sizes.filters >= 8,
+            sizes.output_height % 2 == 0, sizes.output_width % 2 == 0,
+            !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
+        else { return nil }
+        partCount = (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
+        storage = Storage(byteCount: partCount * threads * 4)
+    }
+
+    func part(_ thread: Int) -> UnsafeMutablePointer<Float> { storage.floats + thread * partCount }
 }
 
 extension deai_strides {

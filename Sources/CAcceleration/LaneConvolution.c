@@ -75,6 +75,7 @@ DEAI_CLONES void deai_lane_convolution_pooled(
         int f = 0;
         for (; f + 6 <= c.filters; f += 6) pooled(&c, source, filter, bias, target, where, f, 6);
         for (; f + 4 <= c.filters; f += 4) pooled(&c, source, filter, bias, target, where, f, 4);
+        for (; f + 2 <= c.filters; f += 2) pooled(&c, source, filter, bias, target, where, f, 2);
         for (; f < c.filters; f++) pooled(&c, source, filter, bias, target, where, f, 1);
     }
 }
@@ -122,6 +123,7 @@ DEAI_CLONES void deai_lane_convolution_plain(
         int f = 0;
         for (; f + 6 <= c.filters; f += 6) plain(&c, source, filter, target, f, 6, input_height, input_width);
         for (; f + 4 <= c.filters; f += 4) plain(&c, source, filter, target, f, 4, input_height, input_width);
+        for (; f + 2 <= c.filters; f += 2) plain(&c, source, filter, target, f, 2, input_height, input_width);
         for (; f < c.filters; f++) plain(&c, source, filter, target, f, 1, input_height, input_width);
     }
 }

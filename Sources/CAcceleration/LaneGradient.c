@@ -53,21 +53,7 @@ DEAI_CLONES void deai_lane_filter_gradient(
     int f = 0;
     for (; f + 6 <= c.filters; f += 6) gradient_columns(&c, x, dy, filter, f, 6, first_group, end_group);
     for (; f + 4 <= c.filters; f += 4) gradient_columns(&c, x, dy, filter, f, 4, first_group, end_group);
+    for (; f + 2 <= c.filters; f += 2) gradient_columns(&c, x, dy, filter, f, 2, first_group, end_group);
     for (; f < c.filters; f++) gradient_columns(&c, x, dy, filter, f, 1, first_group, end_group);
-    for (f = 0; f < c.filters; f++) {
-        v16 even = {0}, odd = {0};
-        for (int group = first_group; group < end_group; group++)
-            for (int i = 0; i < c.output_height; i++) {
-                const float *slope = dy + group * c.y.group + f * c.y.plane + i * c.y.row;
-                int j = 0;
-                for (; j + 2 <= c.output_width; j += 2) {
-                    even += *(const v16 *)(slope + j * 16);
-                    odd += *(const v16 *)(slope + j * 16 + 16);
-                }
-                if (j < c.output_width) even += *(const v16 *)(slope + j * 16);
-            }
-        float lanes[16];
-        *(v16 *)lanes = even + odd;
-        bias[f] = total(lanes);
-    }
+    bias_gradient(&c, dy, bias, first_group, end_group);
 }

@@ -23,7 +23,7 @@ struct OpCase: Sendable, CustomStringConvertible {
     /// Products and sums that one number of a result can be made of.
     var depth: Int { shapes.reduce(1) { max($0, $1.reduce(1, *)) } }
 
-    static let all: [OpCase] = products + convolutions + pools + others + composed
+    static let all: [OpCase] = products + convolutions + pools + others + winograd + composed
 
     private static let products: [OpCase] =
         [(1, 1, 1), (2, 3, 4), (7, 9, 2), (3, 17, 8), (32, 16, 48), (33, 10, 84)].flatMap { m, n, k in
@@ -81,6 +81,17 @@ struct OpCase: Sendable, CustomStringConvertible {
         OpCase("log softmax", [[3, 10]]) { logSoftmax($0[0]) },
         OpCase("untouched leaf", [[2, 3], [4]]) { $0[0] * 2 },
     ]
+
+    /// 3x3 kernels with enough channels for Winograd's method, with planes a page apart, and more threads than groups.
+    private static let winograd: [OpCase] = [
+        (16, 4, 8, 8), (32, 12, 9, 17), (48, 8, 12, 16), (16, 16, 32, 12), (16, 8, 8, 30),
+    ].map { n, size, c, f in
+        OpCase("winograd", [[n, size, size, c], [3, 3, c, 8], [8], [3, 3, 8, f], [f]]) { x in
+            // The first result is even and feeds the second, so that all three directions run.
+            let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+            return maxPool2d(relu(conv2d(first, x[3], x[4], padding: 1)), window: 2, stride: 2)
+        }
+    }
 
     private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
         // 5 images keep to the library, 16 and 48 may go into lanes.

@@ -88,6 +88,19 @@ void deai_lane_filter_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
     int end_group);
 
+/// The same for kernels of 3x3 and even results by Winograd's method. Without bias: y is the plain convolution.
+void deai_winograd(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
+    uint8_t *places, float *scratch, int first_group, int end_group);
+
+/// The same gradients; channels and filters must be multiples of four.
+void deai_winograd_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
+    int first_group, int end_group);
+
+/// Floats of scratch that a thread needs for either.
+ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient);
+
 /// Between row-major images [n][h][w][c] and planes.
 void deai_lanes_from_rows(
     const float *rows, int height, int width, int channels, const deai_planes *planes, float *lanes, int first_group,
