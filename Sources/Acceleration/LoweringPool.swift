@@ -161,6 +161,20 @@ extension Lowering {
         let dx = Tensor(y.layout)
         let library = library
         let count = y.layout.byteCount / 4
+        if y.layout == .rowMajor(node.shape), node.shape.rank == 2, node.shape[0] % 16 == 0 {
+            let groups = node.shape[0] / 16
+            let columns = node.shape[1]
+            add("reluGradient", groups: groups, [dy.storage, y.storage, dx.storage]) {
+                let (dy, y, dx) = (dy.storage.floats, y.storage.floats, dx.storage.floats)
+                return { thread in
+                    let range = library.share(of: groups, thread: thread)
+                    let start = range.lowerBound * 16 * columns
+                    deai_relu_gradient(dy + start, y + start, dx + start, range.count * 16 * columns)
+                }
+            }
+            hold(index, dx)
+            return true
+        }
         add("reluGradient", [dy.storage, y.storage, dx.storage]) {
             let (dy, y, dx) = (dy.storage.floats, y.storage.floats, dx.storage.floats)
             let run = { (range: Range<Int>) in
