@@ -35,6 +35,7 @@ final class Lowering {
     var layer = -1
     var convolutions: [ConvolutionKey: ConvolutionDescriptions] = [:]
     var pools: [PoolKey: LoweredPool] = [:]
+    var pooledGradients: [Int: PooledGradient] = [:]
     /// Whether convolutions may use the kernels with images in lanes.
     let usesLanes: Bool
 

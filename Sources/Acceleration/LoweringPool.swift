@@ -16,6 +16,12 @@ struct LoweredPool {
     let places: Storage
 }
 
+/// The gradient of a pooled result, from which a filter gradient is made without the gradient between.
+struct PooledGradient {
+    let dy: Tensor
+    let pool: LoweredPool
+}
+
 extension Layout {
     /// Channels of an image as blocks of neighbours: how many blocks, lanes of a block, lanes of the last block.
     var channelBlocks: (count: Int, lanes: Int, last: Int)? {
