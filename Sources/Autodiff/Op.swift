@@ -73,7 +73,7 @@ public enum Op: Equatable, Sendable {
         }
     }
 
-    /// Whether the op makes no new numbers: a leaf, or another view of its input.
+    /// Whether the numbers come from outside the graph.
     public var isLeaf: Bool {
         switch self {
         case .input, .parameter, .constant: true

@@ -17,7 +17,10 @@ public final class PortableExecutor {
 
     deinit { UnsafeMutableRawPointer(arena).deallocate() }
 
-    /// Computes every output from the leaves. No memory is asked for: all of it, scratch included, is the arena.
+    /// Computes every output from the leaves.
+    ///
+    /// No memory is asked for: all of it, scratch included, is the arena. (With several threads, Dispatch keeps
+    /// two small records of its own for each parallel kernel.)
     public func run() {
         for index in plan.steps.indices { run(plan.steps[index]) }
     }

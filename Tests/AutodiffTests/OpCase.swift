@@ -7,18 +7,15 @@ struct OpCase: Sendable, CustomStringConvertible {
     let shapes: [[Int]]
     /// Numbers of the leaves are in this range.
     let range: ClosedRange<Float>
-    /// Draws leaves from few values, so that maxima tie.
-    let ties: Bool
     let build: @Sendable ([Value]) -> Value
 
     init(
-        _ name: String, _ shapes: [[Int]], _ range: ClosedRange<Float> = -1...1, ties: Bool = false,
+        _ name: String, _ shapes: [[Int]], _ range: ClosedRange<Float> = -1...1,
         _ build: @escaping @Sendable ([Value]) -> Value
     ) {
         description = "\(name) \(shapes)"
         self.shapes = shapes
         self.range = range
-        self.ties = ties
         self.build = build
     }
 
@@ -29,7 +26,6 @@ struct OpCase: Sendable, CustomStringConvertible {
             (0..<shape.reduce(1, *)).map { _ in
                 while true {
                     let x = range.lowerBound + (range.upperBound - range.lowerBound) * random.uniform()
-                    if ties { return Float(Int32(x * 2)) }
                     if abs(x) > 0.02 { return x }
                 }
             }
