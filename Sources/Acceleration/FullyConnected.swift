@@ -86,7 +86,8 @@ extension Lowering {
 
     /// Adds a call of the library, or one for each thread when the layer is cut into parts.
     func add(
-        _ name: String, _ layer: FullyConnected, _ description: PrimitiveDescription, _ arguments: [SharedArgument]
+        _ name: String, _ layer: FullyConnected, _ description: PrimitiveDescription,
+        _ arguments: [SharedArgument]
     ) {
         guard let groups = layer.groups else {
             add(name, description, arguments.map { ($0.number, $0.layout, $0.storage) })
@@ -98,10 +99,12 @@ extension Lowering {
             let layout = description.descriptor(dnnl_query_scratchpad_md)
             arguments.append(
                 SharedArgument(
-                    DNNL_ARG_SCRATCHPAD, layout, Storage(byteCount: description.scratchBytes * library.threads)))
+                    DNNL_ARG_SCRATCHPAD, layout,
+                    Storage(byteCount: description.scratchBytes * library.threads)))
         }
         let touches = arguments.map { $0.storage }
-        add("\(name) \(description.implementation)", groups: groups, touches) { () throws(AccelerationError) in
+        add("\(name) \(description.implementation)", groups: groups, touches) {
+            () throws(AccelerationError) in
             library.useThreads(1)
             defer { library.useThreads() }
             var primitives: [Primitive] = []

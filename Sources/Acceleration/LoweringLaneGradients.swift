@@ -4,7 +4,9 @@ import CAcceleration
 extension Lowering {
     /// The gradient of the pooling and the ReLU, with the border that the data gradient needs.
     func lowerLaneScatter(_ index: Int, _ pool: LoweredPool) throws(AccelerationError) -> Bool {
-        guard let rectifier = uses.scatterRectifier[index] else { preconditionFailure("checked before fusing") }
+        guard let rectifier = uses.scatterRectifier[index] else {
+            preconditionFailure("checked before fusing")
+        }
         let node = node(index)
         var border = 0
         for user in uses.users[rectifier] {
@@ -47,7 +49,8 @@ extension Lowering {
         guard !uses.isOutput[index], users.count == 1, case .conv2dFilterGradient = node(users[0]).op else {
             return false
         }
-        return node(users[0]).inputs[1] == index && uses.users[index].allSatisfy { $0 == users[0] || uses.fusedInto[$0] == users[0] }
+        return node(users[0]).inputs[1] == index
+            && uses.users[index].allSatisfy { $0 == users[0] || uses.fusedInto[$0] == users[0] }
     }
 
     func lowerLaneInputGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
@@ -77,7 +80,8 @@ extension Lowering {
             return { thread in
                 let range = library.share(of: source.groups, thread: thread)
                 let mine = turned + thread * turnedCount
-                deai_turn_filter(f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
+                deai_turn_filter(
+                    f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
@@ -153,7 +157,8 @@ extension Lowering {
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
-                        deai_winograd_gradient($0, x, dy, mine, mine + count, winograd.part(thread), first, end)
+                        deai_winograd_gradient(
+                            $0, x, dy, mine, mine + count, winograd.part(thread), first, end)
                     } else {
                         deai_lane_filter_gradient($0, x, dy, mine, mine + count, first, end)
                     }
@@ -164,7 +169,8 @@ extension Lowering {
 
     /// The same straight from the gradient of the pooled result, one group of images at a time.
     private func addPooledFilterGradient(
-        _ sizes: deai_lane_convolution, _ x: Tensor, _ pooled: PooledGradient, _ parts: Storage, part: Int, count: Int
+        _ sizes: deai_lane_convolution, _ x: Tensor, _ pooled: PooledGradient, _ parts: Storage, part: Int,
+        count: Int
     ) {
         guard let source = x.layout.lanes, let target = pooled.dy.layout.lanes else { return }
         let library = library

@@ -64,7 +64,8 @@ extension Lowering {
             y: target.strides)
         let library = library
         let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
-        let touches = [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
+        let touches =
+            [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
         add(name, groups: source.groups, touches) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
@@ -106,7 +107,8 @@ struct WinogradScratch {
             sizes.output_height % 2 == 0, sizes.output_width % 2 == 0,
             !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
         else { return nil }
-        partCount = (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
+        partCount =
+            (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
         storage = Storage(byteCount: partCount * threads * 4)
     }
 

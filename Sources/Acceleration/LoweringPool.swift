@@ -31,7 +31,9 @@ extension Layout {
             let count = (extent(3) + 15) / 16
             return (count, 16, extent(3) - 16 * (count - 1))
         }
-        guard innerBlocks.count == 1, innerBlocks[0].axis == 3, innerBlocks[0].length <= 16 else { return nil }
+        guard innerBlocks.count == 1, innerBlocks[0].axis == 3, innerBlocks[0].length <= 16 else {
+            return nil
+        }
         return (extent(3, padded: true) / innerBlocks[0].length, innerBlocks[0].length, innerBlocks[0].length)
     }
 
@@ -58,7 +60,9 @@ extension Lowering {
         guard pooling.window == pooling.stride, pooling.window <= 15 else { return false }
         let x = try pooled(node.inputs[0])
         let result = try resultLayout(index, source: x.layout)
-        guard let blocks = x.layout.channelBlocks, let resultBlocks = result.channelBlocks else { return false }
+        guard let blocks = x.layout.channelBlocks, let resultBlocks = result.channelBlocks else {
+            return false
+        }
         let scatters = uses.users[node.inputs[0]].filter {
             self.node($0).op == .maxPool2dScatter(pooling) && self.node($0).inputs[1] == node.inputs[0]
         }
@@ -137,7 +141,8 @@ extension Lowering {
             return {
                 library.parallel(over: images) { range in
                     withUnsafePointer(to: sizes) {
-                        deai_pool_backward($0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
+                        deai_pool_backward(
+                            $0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
                     }
                 }
             }

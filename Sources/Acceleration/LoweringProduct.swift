@@ -44,7 +44,9 @@ extension Lowering {
         return true
     }
 
-    private func lowerDenseInputGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError) -> Bool {
+    private func lowerDenseInputGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError)
+        -> Bool
+    {
         let node = node(index)
         let description = try layer.inputGradient()
         if description.isReference { return false }
@@ -65,7 +67,9 @@ extension Lowering {
     }
 
     /// The weights' gradient, and the bias's where the graph has it.
-    private func lowerDenseWeightGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError) -> Bool {
+    private func lowerDenseWeightGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError)
+        -> Bool
+    {
         let node = node(index)
         let bias = uses.biasGradient[index]
         let description = try layer.weightGradient(bias: bias != nil)

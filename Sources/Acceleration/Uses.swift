@@ -57,7 +57,8 @@ struct Uses {
             let dy = graph.nodes[index].inputs[0]
             let rank = graph.nodes[dy].shape.rank
             guard rank >= 2, axes == AxisSet(axes: Array(0..<rank - 1)) else { return }
-            for user in users[dy] where biasGradient[user] == nil && graph.nodes[user].inputs[1...].first == dy {
+            for user in users[dy]
+            where biasGradient[user] == nil && graph.nodes[user].inputs[1...].first == dy {
                 switch graph.nodes[user].op {
                 case .conv2dFilterGradient, .matmul(transposeA: true, transposeB: false): break
                 default: continue

@@ -23,7 +23,7 @@ INLINE int tile_width(int rest) { return rest == 8 ? 4 : rest >= 6 ? 6 : rest >=
     default: { enum { filters = 1 }; call; break; } \
     }
 
-// Sum of sixteen numbers, always in the same order; vectors must not be arguments, whose passing depends on the machine.
+// Sum of sixteen numbers, always in the same order. Not a vector argument: how those are passed depends on the machine.
 INLINE float total(float *v) {
     for (int step = 8; step >= 1; step /= 2)
         for (int lane = 0; lane < step; lane++) v[lane] += v[lane + step];
