@@ -53,6 +53,11 @@ let package = Package(
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("gomp")]),
+        .target(
+            name: "Acceleration",
+            dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
             dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
@@ -109,6 +114,7 @@ let package = Package(
         tests(
             "Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"],
             resources: [.copy("Fixtures")]),
+        tests("Acceleration"),
         tests("Training"),
         tests("Export"),
         tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
