@@ -60,7 +60,9 @@ let package = Package(
             dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
-            dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
+            dependencies: [
+                "Acceleration", "Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork",
+            ]),
         .target(
             name: "Export",
             dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
@@ -115,7 +117,7 @@ let package = Package(
             "Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"],
             resources: [.copy("Fixtures")]),
         tests("Acceleration"),
-        tests("Training"),
+        tests("Training", ["Acceleration"]),
         tests("Export"),
         tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
         tests("InternetComputer"),

@@ -79,11 +79,42 @@ public final class Learner<O: Optimizer> {
     public func step(
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
+        try check(pixels, labels)
+        try writeTargets(labels)
+        return try step(onTargetsOf: labels, pixels: pixels)
+    }
+
+    /// Learns from one batch with a row of class weights for each image in place of one class.
+    ///
+    /// - Parameters:
+    ///   - labels: the class of each image that an answer is compared with.
+    ///   - targets: images x classes; the loss is −Σ target · log p, divided by the number of images.
+    public func step(
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets rows: UnsafeBufferPointer<Float>
+    ) throws(LearnerError) -> StepResult {
+        try check(pixels, labels)
+        let targets = executor.buffer(of: graph.targets)
+        guard rows.count == labels.count * network.architecture.classes else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: labels.count)
+        }
+        for index in 0..<targets.count { targets[index] = index < rows.count ? rows[index] : 0 }
+        return try step(onTargetsOf: labels, pixels: pixels)
+    }
+
+    private func check(
+        _ pixels: UnsafeBufferPointer<UInt8>, _ labels: UnsafeBufferPointer<UInt8>
+    ) throws(LearnerError) {
         let count = labels.count
         guard count > 0, count <= batch, pixels.count == count * network.architecture.inputCount else {
             throw .batch(capacity: batch, pixels: pixels.count, labels: count)
         }
-        try writeTargets(labels)
+    }
+
+    private func step(
+        onTargetsOf labels: UnsafeBufferPointer<UInt8>, pixels: UnsafeBufferPointer<UInt8>
+    ) throws(LearnerError) -> StepResult {
+        let count = labels.count
         preprocessing.apply(pixels, to: executor.buffer(of: graph.images), workers: executor.workers)
         executor.buffer(of: graph.weight)[0] = 1 / Float(count)
         executor.run()
@@ -141,8 +172,8 @@ public final class Learner<O: Optimizer> {
     public func restore(
         parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0
     ) throws(LearnerError) {
-        try check(parameters, network.parameters.map { $0.count })
-        try check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
+        try NeuralNetwork.check(parameters, network.parameters.map { $0.count })
+        try NeuralNetwork.check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
         for (array, value) in zip(parameters, graph.parameters) {
             copy(array, to: executor.buffer(of: value))
         }

@@ -15,6 +15,12 @@ public protocol TrainingEngine<Rule>: AnyObject {
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult
 
+    /// Learns from one batch with a row of class weights for each image in place of one class.
+    func step(
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets: UnsafeBufferPointer<Float>
+    ) throws(LearnerError) -> StepResult
+
     /// Row-major, in declaration order.
     var parameters: [[Float]] { get }
 
