@@ -111,7 +111,7 @@ let package = Package(
         tests("Export"),
         tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
         tests("InternetComputer"),
-        tests("Emulator"),
+        tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
         tests("Upload"),
         tests("DeaiTrainCommands"),
     ],
