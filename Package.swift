@@ -109,7 +109,10 @@ let package = Package(
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Training"),
         tests("Export"),
-        tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
+        tests(
+            "Interchange",
+            ["Inference", "Kernels", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            resources: [.copy("Vectors")]),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
         tests("Upload"),
