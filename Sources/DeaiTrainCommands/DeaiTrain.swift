@@ -12,7 +12,7 @@ public struct DeaiTrain: AsyncParsableCommand {
                 name: "Train",
                 subcommands: [
                     DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
-                    InspectCommand.self,
+                    ImportCommand.self, InspectCommand.self,
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(

@@ -42,9 +42,7 @@ extension LoweredGraph {
                 scale[channel] *= Double(factor[channel])
                 shift[channel] = shift[channel] * Double(factor[channel]) + Double(summand[channel])
             }
-            nodes[next].kind = .affine(
-                scale: [Float](repeating: 1, count: channels), shift: [Float](repeating: 0, count: channels))
-            redirect(from: next, to: 0)
+            bypass(next)
         }
         guard scale.allSatisfy({ $0.isFinite && $0 > 0 && Float($0) > 0 }), shift.allSatisfy(\.isFinite) else {
             throw nodes[0].source.fail("the image is multiplied by \(scale), expected numbers greater than 0")
@@ -75,12 +73,12 @@ extension LoweredGraph {
         return user
     }
 
-    private mutating func redirect(from old: Int, to new: Int) {
-        nodes[old].inputs = []
-        for index in nodes.indices where index != old {
-            nodes[index].inputs = nodes[index].inputs.map { $0 == old ? new : $0 }
-        }
-        if output == old { output = new }
+    /// Lets the users of a node use its input instead.
+    private mutating func bypass(_ old: Int) {
+        let input = nodes[old].inputs[0]
+        for index in nodes.indices { nodes[index].inputs = nodes[index].inputs.map { $0 == old ? input : $0 } }
+        if output == old { output = input }
+        removeUnused()
     }
 
     private mutating func absorbBehindImage(scale: [Float], shift: [Float]) throws(ONNXError) {

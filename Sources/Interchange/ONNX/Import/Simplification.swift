@@ -89,7 +89,8 @@ extension LoweredGraph {
         return true
     }
 
-    private mutating func removeUnused() {
+    /// Drops nodes that the output does not need.
+    mutating func removeUnused() {
         var isUsed = [Bool](repeating: false, count: nodes.count)
         isUsed[0] = true
         isUsed[output] = true

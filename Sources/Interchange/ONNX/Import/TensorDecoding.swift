@@ -34,7 +34,7 @@ struct TensorDecoder {
         case .int64: found = .integers(tensor.int64Data.map { Int($0) })
         case .uint32, .uint64: found = .integers(tensor.uint64Data.map { Int(clamping: $0) })
         case .float16:
-            found = .floats(tensor.int32Data.map { Self.float(half: UInt16(truncatingIfNeeded: $0)) })
+            found = .floats(tensor.int32Data.map { HalfPrecision.float(UInt16(truncatingIfNeeded: $0)) })
         case .uint8, .int8, .uint16, .int16, .int32, .bool:
             found = .integers(tensor.int32Data.map { Int($0) })
         }
@@ -66,7 +66,7 @@ struct TensorDecoder {
         case .double:
             return ConstantTensor(
                 shape: shape, floats: numbers(UInt64.self).map { Float(Double(bitPattern: $0)) })
-        case .float16: return ConstantTensor(shape: shape, floats: numbers(UInt16.self).map { float(half: $0) })
+        case .float16: return ConstantTensor(shape: shape, floats: numbers(UInt16.self).map { HalfPrecision.float($0) })
         case .uint8, .bool: return integers(UInt8.self)
         case .int8: return integers(Int8.self)
         case .uint16: return integers(UInt16.self)
@@ -75,20 +75,6 @@ struct TensorDecoder {
         case .uint32: return integers(UInt32.self)
         case .int64: return integers(Int64.self)
         case .uint64: return integers(UInt64.self)
-        }
-    }
-
-    /// IEEE 754 binary16 to binary32, exact.
-    private static func float(half bits: UInt16) -> Float {
-        let sign = UInt32(bits & 0x8000) << 16
-        let exponent = UInt32(bits >> 10) & 0x1F
-        let fraction = UInt32(bits & 0x3FF)
-        switch exponent {
-        case 0:
-            let magnitude = Float(fraction) * 0x1p-24
-            return sign == 0 ? magnitude : -magnitude
-        case 31: return Float(bitPattern: sign | 0x7F80_0000 | fraction << 13)
-        default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
         }
     }
 
