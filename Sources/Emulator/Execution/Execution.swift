@@ -2,6 +2,41 @@ import CWasmtime
 import Foundation
 import IC0
 
+/// A call in progress, polled from one slice to the next; deleting it unwinds the call.
+private final class SlicedCall {
+    private let function: UnsafeMutablePointer<wasmtime_func_t>
+    private let argument: UnsafeMutablePointer<wasmtime_val_t>
+    private let slots: UnsafeMutablePointer<OpaquePointer?>
+    private let future: OpaquePointer?
+
+    init(_ context: OpaquePointer?, _ target: wasmtime_func_t, _ environment: Int64?, wide: Bool) {
+        function = .allocate(capacity: 1)
+        function.initialize(to: target)
+        argument = .allocate(capacity: 1)
+        var value = wasmtime_val_t()
+        value.kind = UInt8(wide ? CWASMTIME_I64 : CWASMTIME_I32)
+        if wide { value.of.i64 = environment ?? 0 } else { value.of.i32 = Int32(truncatingIfNeeded: environment ?? 0) }
+        argument.initialize(to: value)
+        slots = .allocate(capacity: 2)
+        slots.initialize(repeating: nil, count: 2)
+        future = wasmtime_func_call_async(
+            context, function, argument, environment == nil ? 0 : 1, nil, 0, slots, slots + 1)
+    }
+
+    deinit {
+        wasmtime_call_future_delete(future)
+        function.deallocate()
+        argument.deallocate()
+        slots.deallocate()
+    }
+
+    /// Runs to the end of the slice or of the call; true at the end.
+    func poll() -> Bool { wasmtime_call_future_poll(future) }
+
+    var trap: OpaquePointer? { slots[0] }
+    var error: OpaquePointer? { slots[1] }
+}
+
 /// One instance of a module and the message (or install step) that runs on it; touched by one thread at a time.
 final class Execution {
     let module: CompiledModule
@@ -59,14 +94,22 @@ final class Execution {
 
     /// Makes the instance and gives the persisted globals their values (nil for a fresh module).
     func instantiate(globals: [GlobalValue]?) throws(ExecutionFailure) {
-        store = wasmtime_store_new(module.engine.handle, Unmanaged.passUnretained(self).toOpaque(), nil)
-        context = wasmtime_store_context(store)
+        openStore()
         var trap: OpaquePointer?
         let error = HostMemory.providing(heap) {
             wasmtime_instance_pre_instantiate(module.instancePre, context, &instance, &trap)
         }
         if let error { throw .engine(WasmtimeLibrary.consume(error)) }
         if let trap { throw Self.reason(trap) }
+        try beginMessage(globals)
+    }
+
+    private func openStore() {
+        store = wasmtime_store_new(module.engine.handle, Unmanaged.passUnretained(self).toOpaque(), nil)
+        context = wasmtime_store_context(store)
+    }
+
+    private func beginMessage(_ globals: [GlobalValue]?) throws(ExecutionFailure) {
         guard let counter = export(Instrumentation.counterName, CWASMTIME_EXTERN_GLOBAL) else {
             throw .engine("no instruction counter")
         }
@@ -112,31 +155,17 @@ final class Execution {
         try setGlobals(globals)
     }
 
-    /// Runs an entry point; a failure is also kept, and nothing may run after it.
+    /// Runs an entry point to its end; a failure is also kept, and nothing may run after it.
     func run(_ entry: EntryPoint) throws(ExecutionFailure) {
-        var function: wasmtime_func_t
+        var (function, environment) = try target(entry)
         var argument = wasmtime_val_raw_t()
-        var count = 0
-        switch entry {
-        case .export(let name):
-            if let known = functions[name] { function = known } else {
-                guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
-                    throw .contractViolation("no exported function \(name)")
-                }
-                function = found.of.func
-                functions[name] = function
-            }
-        case .callback(let index, let environment):
-            function = try tableFunction(index)
-            if isWide {
-                argument.i64 = Int64(bitPattern: environment)
-            } else {
-                argument.i32 = Int32(truncatingIfNeeded: environment)
-            }
-            count = 1
-        }
+        if isWide { argument.i64 = environment ?? 0 } else { argument.i32 = Int32(truncatingIfNeeded: environment ?? 0) }
         var trap: OpaquePointer?
-        let error = wasmtime_func_call_unchecked(context, &function, &argument, count, &trap)
+        let error = wasmtime_func_call_unchecked(context, &function, &argument, environment == nil ? 0 : 1, &trap)
+        try end(error, trap)
+    }
+
+    private func end(_ error: OpaquePointer?, _ trap: OpaquePointer?) throws(ExecutionFailure) {
         if error == nil, trap == nil { return }
         if let error {
             let text = WasmtimeLibrary.consume(error)
@@ -147,6 +176,81 @@ final class Execution {
             if failure == nil { failure = reason }
         }
         throw failure!
+    }
+
+    /// The function of an entry point and the environment it takes, if any.
+    private func target(_ entry: EntryPoint) throws(ExecutionFailure) -> (wasmtime_func_t, environment: Int64?) {
+        switch entry {
+        case .export(let name):
+            if let known = functions[name] { return (known, nil) }
+            guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
+                throw .contractViolation("no exported function \(name)")
+            }
+            functions[name] = found.of.func
+            return (found.of.func, nil)
+        case .callback(let index, let environment):
+            return (try tableFunction(index), Int64(bitPattern: environment))
+        }
+    }
+
+    // MARK: Running in slices
+
+    /// Makes an instance whose calls pause at the end of each slice.
+    func instantiateSliced(globals: [GlobalValue]?) throws(ExecutionFailure) {
+        openStore()
+        // The slots must not move while the future lives.
+        let slots = UnsafeMutablePointer<OpaquePointer?>.allocate(capacity: 2)
+        let place = UnsafeMutablePointer<wasmtime_instance_t>.allocate(capacity: 1)
+        slots.initialize(repeating: nil, count: 2)
+        place.initialize(to: wasmtime_instance_t())
+        defer {
+            slots.deallocate()
+            place.deallocate()
+        }
+        HostMemory.providing(heap) {
+            let future = wasmtime_instance_pre_instantiate_async(module.slicedPre, context, place, slots, slots + 1)
+            // Without start section nothing in it can pause.
+            while !wasmtime_call_future_poll(future) {}
+            wasmtime_call_future_delete(future)
+        }
+        instance = place.pointee
+        if let error = slots[1] { throw .engine(WasmtimeLibrary.consume(error)) }
+        if let trap = slots[0] { throw Self.reason(trap) }
+        try beginMessage(globals)
+    }
+
+    /// Runs an entry point slice by slice; between two slices `pause` may let others run, or end the execution.
+    func run(_ entry: EntryPoint, pause: () async -> Bool) async throws(ExecutionFailure) {
+        let (function, environment) = try target(entry)
+        let call = SlicedCall(context, function, environment, wide: isWide)
+        while !call.poll() {
+            guard await pause() else {
+                failure = .interrupted
+                throw .interrupted
+            }
+        }
+        try end(call.error, call.trap)
+    }
+
+    private var hasPaused = false
+
+    /// out_of_instructions of a sliced instance: the next slice is granted at once and begins at the next poll.
+    static let pauseCallback: wasmtime_func_async_callback_t = { _, caller, _, _, _, _, trap, continuation in
+        let execution = Execution.of(caller)
+        execution.hasPaused = false
+        do throws(ExecutionFailure) {
+            try execution.outOfInstructions()
+        } catch {
+            trap!.pointee = execution.stop(error)
+            execution.hasPaused = true
+        }
+        continuation!.pointee = wasmtime_async_continuation_t(
+            callback: { env in
+                let execution = Unmanaged<Execution>.fromOpaque(env!).takeUnretainedValue()
+                defer { execution.hasPaused = true }
+                return execution.hasPaused
+            },
+            env: Unmanaged.passUnretained(execution).toOpaque(), finalizer: nil)
     }
 
     /// Ends the message: charges changed pages and collects what it did.

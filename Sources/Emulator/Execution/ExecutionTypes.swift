@@ -21,6 +21,8 @@ enum ExecutionFailure: Error, Equatable, Sendable {
     case methodNotFound(kind: String, name: String)
     case engine(String)
     case insufficientCycles(String)
+    /// The emulator stops; the message runs again at the next start.
+    case interrupted
 
     /// The answer that the caller of the message sees.
     func rejection(canister: Principal) -> Rejection {
@@ -54,6 +56,8 @@ enum ExecutionFailure: Error, Equatable, Sendable {
             return Rejection(.canisterMethodNotFound, prefix + "Canister has no \(kind) method '\(name)'.")
         case .engine(let reason):
             return Rejection(.canisterWasmEngineError, prefix + "Canister encountered a Wasm engine error: \(reason)")
+        case .interrupted:
+            return Rejection(.certifiedStateUnavailable, prefix + "The emulator is shutting down.")
         case .insufficientCycles(let text):
             return Rejection(.canisterOutOfCycles, prefix + text)
         }

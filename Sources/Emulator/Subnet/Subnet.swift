@@ -137,10 +137,10 @@ public final class Subnet: @unchecked Sendable {
         guard !canister.busy, canister.pending > 0, !closed else { return }
         canister.busy = true
         unfinished += 1
-        updates.async { [self] in work(on: canister) }
+        Task(executorPreference: updates) { [self] in await work(on: canister) }
     }
 
-    private func work(on canister: Canister) {
+    private func work(on canister: Canister) async {
         for _ in 0..<64 {
             let next = lock.withLock { () -> (sequence: UInt64, message: QueuedMessage, state: CanisterState, time: UInt64)? in
                 guard !closed, let next = canister.pop() else { return nil }
@@ -150,7 +150,10 @@ public final class Subnet: @unchecked Sendable {
             guard let next else { break }
             let step = Step(
                 state: next.state, sequence: next.sequence, time: next.time, persists: canister !== management)
-            commit(process(next.message, canister, step), canister)
+            let finished = await process(next.message, canister, step)
+            // A message that the shutdown interrupted stays in the store and runs again.
+            if lock.withLock({ closed }) { break }
+            commit(finished, canister)
         }
         let idle = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
             canister.busy = false

@@ -3,18 +3,18 @@ import InternetComputer
 
 /// Processing of one message of one canister: from the queue to a step that can be committed.
 extension Subnet {
-    func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) -> Step {
+    func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) async -> Step {
         var step = initial
         if step.persists { chargeIdle(&step) }
         switch message {
-        case .request(let request): handle(request, canister, &step)
-        case .response(let callback, let response): handle(response, callback, canister, &step)
-        case .management(let request): manage(request, canister, &step)
-        case .heartbeat: runTask("canister_heartbeat", canister, &step)
+        case .request(let request): await handle(request, canister, &step)
+        case .response(let callback, let response): await handle(response, callback, canister, &step)
+        case .management(let request): await manage(request, canister, &step)
+        case .heartbeat: await runTask("canister_heartbeat", canister, &step)
         case .timer:
             if step.state.timer != 0, step.state.timer <= step.time {
                 step.state.timer = 0
-                runTask("canister_global_timer", canister, &step)
+                await runTask("canister_global_timer", canister, &step)
             }
         }
         finishStopping(&step)
@@ -23,7 +23,7 @@ extension Subnet {
 
     // MARK: Requests
 
-    private func handle(_ request: CallRequest, _ canister: Canister, _ step: inout Step) {
+    private func handle(_ request: CallRequest, _ canister: Canister, _ step: inout Step) async {
         let id = step.state.id
         let prices = configuration.prices
         var refusal = Self.unavailable(step.state)
@@ -68,7 +68,7 @@ extension Subnet {
         environment.deadline = request.deadline
         environment.mayRespond = true
         let name = (isQuery ? "canister_query " : "canister_update ") + request.method
-        let run = execute(
+        let run = await execute(
             step.state, canister.memory, environment, [.export(name)], time: step.time,
             balance: step.state.balance - prepaid)
         let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)
@@ -183,7 +183,7 @@ extension Subnet {
 
     // MARK: Responses
 
-    private func handle(_ response: CallResponse, _ id: UInt64, _ canister: Canister, _ step: inout Step) {
+    private func handle(_ response: CallResponse, _ id: UInt64, _ canister: Canister, _ step: inout Step) async {
         step.state.add(response.refund)
         guard let callback = step.state.callbacks.removeValue(forKey: id),
             var context = step.state.contexts[callback.context]
@@ -220,7 +220,7 @@ extension Subnet {
         environment.mayRespond = !context.responded
         environment.contextInstructions = context.instructions
         let wide = module.prepared.instrumented.isWide
-        var run = execute(
+        var run = await execute(
             step.state, canister.memory, environment,
             [.callback(function: closure.function, environment: closure.environment)], time: step.time,
             balance: step.state.balance)
@@ -236,7 +236,7 @@ extension Subnet {
             second.context = .cleanup
             second.mayRespond = false
             second.instructionLimit -= min(instructions, second.instructionLimit - 1)
-            run = execute(
+            run = await execute(
                 step.state, canister.memory, second,
                 [.callback(function: cleanup.function, environment: cleanup.environment)], time: step.time,
                 balance: step.state.balance)
@@ -259,7 +259,7 @@ extension Subnet {
 
     // MARK: Tasks
 
-    private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) {
+    private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) async {
         guard step.state.status == .running, let module = canister.memory.currentModule,
             module.prepared.hooks.contains(hook)
         else { return }
@@ -269,7 +269,7 @@ extension Subnet {
         guard step.state.liquidBalance(prices) >= prepaid else { return }
         var context = CallContext(
             id: step.state.newID(), origin: .system, caller: .managementCanister, available: 0, responded: true)
-        let run = execute(
+        let run = await execute(
             step.state, canister.memory, updateEnvironment(.task), [.export(hook)], time: step.time,
             balance: step.state.balance - prepaid)
         let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)

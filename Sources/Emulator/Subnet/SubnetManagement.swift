@@ -5,12 +5,12 @@ import InternetComputer
 
 /// The management canister: calls that concern a canister run in that canister's queue, the others in their own.
 extension Subnet {
-    func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) {
+    func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async {
         step.state.consume(call.ingressCost, for: "ingress")
         do throws(Rejection) {
             try check(call, step.state)
             var refund = call.cycles
-            let reply = try perform(call, canister, &step, &refund)
+            let reply = try await perform(call, canister, &step, &refund)
             if let reply { step.respond(to: call.origin, .success(reply), refund: refund) }
         } catch {
             step.respond(to: call.origin, .failure(error), refund: call.cycles)
@@ -44,7 +44,7 @@ extension Subnet {
     /// The reply, or nil when the answer comes later.
     private func perform(
         _ call: CallRequest, _ canister: Canister, _ step: inout Step, _ refund: inout UInt128
-    ) throws(Rejection) -> [UInt8]? {
+    ) async throws(Rejection) -> [UInt8]? {
         switch call.method {
         case "create_canister", "provisional_create_canister_with_cycles":
             return try create(call, &step, &refund)
@@ -55,7 +55,7 @@ extension Subnet {
             step.state.add(call.cycles)
             refund = 0
         case "update_settings": try updateSettings(call, &step)
-        case "install_code", "install_chunked_code": try install(call, canister, &step)
+        case "install_code", "install_chunked_code": try await install(call, canister, &step)
         case "uninstall_code": try uninstall(call, &step)
         case "upload_chunk": return try uploadChunk(call, &step)
         case "stored_chunks":
@@ -201,12 +201,12 @@ extension Subnet {
 
     // MARK: Code
 
-    private func install(_ call: CallRequest, _ canister: Canister, _ step: inout Step) throws(Rejection) {
+    private func install(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async throws(Rejection) {
         let (bytes, argument, mode) = try installArguments(call, step.state)
         let request = Installer.Request(
             bytes: bytes, argument: argument, mode: mode, caller: call.sender)
         let installer = Installer(subnet: self, canister: canister)
-        try installer.install(request, &step)
+        try await installer.install(request, &step)
         step.state.record(
             .deployment(mode: mode.number, moduleHash: step.state.moduleHash ?? []), origin: origin(call),
             time: step.time, keep: configuration.limits.historyEntries)
