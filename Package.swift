@@ -52,6 +52,11 @@ let package = Package(
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("gomp")]),
+        .target(
+            name: "Acceleration",
+            dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
             dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
@@ -101,6 +106,7 @@ let package = Package(
         tests("Inference", ["Kernels"]),
         tests("Candid"),
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
+        tests("Acceleration"),
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),

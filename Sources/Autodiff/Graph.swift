@@ -32,7 +32,9 @@ public final class Graph {
     /// A scalar.
     public func constant(_ value: Float) -> Value { append(.constant(value), .scalar, []) }
 
-    func append(_ op: Op, _ shape: Shape, _ inputs: [Value]) -> Value {
+    /// Records an op whose shape rule was checked before; the functions of `Ops/` call it, and executors that take a
+    /// part of a graph.
+    package func append(_ op: Op, _ shape: Shape, _ inputs: [Value]) -> Value {
         var places: [Int] = []
         for input in inputs {
             precondition(input.graph === self, "values of two graphs in one op")

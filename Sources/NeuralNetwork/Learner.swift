@@ -23,6 +23,11 @@ public struct StepResult: Equatable, Sendable {
     public let loss: Float
     /// How many images had their largest logit (the first of equals) at the label.
     public let correct: Int
+
+    package init(loss: Float, correct: Int) {
+        self.loss = loss
+        self.correct = correct
+    }
 }
 
 /// A network in training: parameters, optimizer state and the planned step.
@@ -168,18 +173,18 @@ public func weightHash(of parameters: [[Float]]) -> [UInt8] {
 }
 
 /// The graph of one training step.
-struct TrainingGraph {
-    let graph = Graph()
-    let images: Value
-    let targets: Value
+package struct TrainingGraph {
+    package let graph = Graph()
+    package let images: Value
+    package let targets: Value
     /// 1 / images of the batch.
-    let weight: Value
-    let parameters: [Value]
-    let logits: Value
-    let loss: Value
-    let gradients: [Value]
+    package let weight: Value
+    package let parameters: [Value]
+    package let logits: Value
+    package let loss: Value
+    package let gradients: [Value]
 
-    init(_ network: Network, batch: Int) {
+    package init(_ network: Network, batch: Int) {
         let a = network.architecture
         images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
         targets = graph.input([batch, a.classes])
@@ -190,13 +195,13 @@ struct TrainingGraph {
         gradients = Autodiff.gradients(of: loss, withRespectTo: parameters)
     }
 
-    func plan() throws(AutodiffError) -> Plan {
+    package func plan() throws(AutodiffError) -> Plan {
         try Plan(graph, outputs: [loss, logits, images, targets, weight] + parameters + gradients)
     }
 }
 
 /// Checks arrays that come from a file against the sizes of the network.
-func check(_ arrays: [[Float]], _ counts: [Int]) throws(LearnerError) {
+package func check(_ arrays: [[Float]], _ counts: [Int]) throws(LearnerError) {
     guard arrays.count == counts.count else {
         throw .parameters(array: -1, expected: counts.count, found: arrays.count)
     }
