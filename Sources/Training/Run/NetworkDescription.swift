@@ -10,7 +10,8 @@ public struct NetworkDescription: Equatable, Sendable, Codable {
     public init(_ architecture: Architecture) {
         name = String(decoding: architecture.name, as: UTF8.self)
         input = ImageGeometry(
-            height: architecture.inputHeight, width: architecture.inputWidth, channels: architecture.inputChannels)
+            height: architecture.inputHeight, width: architecture.inputWidth,
+            channels: architecture.inputChannels)
         classes = architecture.classes
         layers = architecture.layers.map { LayerDescription($0) }
     }
