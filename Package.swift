@@ -59,7 +59,9 @@ let package = Package(
             dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
-            dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
+            dependencies: [
+                "Acceleration", "Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork",
+            ]),
         .target(
             name: "Export",
             dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
@@ -107,7 +109,7 @@ let package = Package(
         tests("Candid"),
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
         tests("Acceleration"),
-        tests("Training"),
+        tests("Training", ["Acceleration"]),
         tests("Export"),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),

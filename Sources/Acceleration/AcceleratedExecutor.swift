@@ -22,13 +22,16 @@ public final class AcceleratedExecutor {
     ///   - pairs: parameters and their gradients, to be brought together in one layout for `update`.
     /// - Throws: `AccelerationError`; errors of the graph are found by `Plan` before.
     public init(
-        _ plan: Plan, updating pairs: [(parameter: Value, gradient: Value)] = [], threads: Int
+        _ plan: Plan, updating pairs: [(parameter: Value, gradient: Value)] = [], threads: Int,
+        kernels: AcceleratedKernels = .best
     ) throws(AccelerationError) {
         graph = plan.graph
         library = try Library(threads: threads)
         let gradients = Set(pairs.map { $0.gradient.index })
         let results = plan.outputs.map { $0.index }.filter { !gradients.contains($0) }
-        let lowering = Lowering(library, graph, Uses(graph, outputs: results + pairs.map { $0.gradient.index }))
+        let lowering = Lowering(
+            library, graph, Uses(graph, outputs: results + pairs.map { $0.gradient.index }),
+            usesLanes: kernels.usesLanes)
         try lowering.lowerAll()
         for index in results where graph.nodes[index].op != .parameter {
             try lowering.tensor(index, as: .rowMajor(graph.nodes[index].shape)).storage.isLasting = true
@@ -46,11 +49,15 @@ public final class AcceleratedExecutor {
         self.updates = updates
         gradientShapes = pairs.map { $0.gradient.shape }
         held = lowering.held
+        let regions = Region.gather(lowering.steps)
+        for (index, region) in regions.enumerated() {
+            for storage in region.steps.flatMap({ $0.touches }) { storage.touch(index) }
+        }
         arena = Arena(lowering.held.joined().map { $0.storage } + lowering.steps.flatMap { $0.touches })
         var runs: [() -> Void] = []
-        for step in lowering.steps { runs.append(try step.make()) }
+        for region in regions { runs.append(try region.make(library)) }
         self.runs = runs
-        names = lowering.steps.map { ($0.name, $0.layer) }
+        names = regions.map { ($0.name, $0.steps[0].layer) }
     }
 
     /// Computes every output from the leaves; asks for no memory.

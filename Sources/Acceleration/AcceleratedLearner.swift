@@ -62,21 +62,26 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         try writeTargets(
             labels, classes: network.architecture.classes, options.labelSmoothing,
             to: executor.buffer(of: graph.targets))
-        return try step(graph, executor, pixels: pixels, images: labels.count)
+        return try step(graph, executor, pixels: pixels, labels)
     }
 
+    /// Learns from one batch with a row of class weights for each image in place of one class.
+    ///
+    /// - Parameters:
+    ///   - labels: the class of each image that an answer is compared with.
+    ///   - targets: images x classes; the loss is −Σ target · log p, divided by the number of images.
     public func step(
-        pixels: UnsafeBufferPointer<UInt8>, targets rows: UnsafeBufferPointer<Float>
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets rows: UnsafeBufferPointer<Float>
     ) throws(LearnerError) -> StepResult {
-        let images = rows.count / network.architecture.classes
-        let (graph, executor) = try plan(pixels: pixels, images: images)
-        guard rows.count == images * network.architecture.classes else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
+        let (graph, executor) = try plan(pixels: pixels, images: labels.count)
+        guard rows.count == labels.count * network.architecture.classes else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: labels.count)
         }
         let targets = executor.buffer(of: graph.targets)
         targets.update(repeating: 0)
         for i in 0..<rows.count { targets[i] = rows[i] }
-        return try step(graph, executor, pixels: pixels, images: images)
+        return try step(graph, executor, pixels: pixels, labels)
     }
 
     private func plan(
@@ -98,8 +103,10 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     }
 
     private func step(
-        _ graph: TrainingGraph, _ executor: AcceleratedExecutor, pixels: UnsafeBufferPointer<UInt8>, images: Int
+        _ graph: TrainingGraph, _ executor: AcceleratedExecutor, pixels: UnsafeBufferPointer<UInt8>,
+        _ labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
+        let images = labels.count
         if executor !== self.executor {
             for (array, value) in zip(parameters, graph.parameters) {
                 made { () throws(AccelerationError) in try executor.write(array, to: value) }
@@ -135,8 +142,7 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         return StepResult(
             loss: loss,
             correct: countCorrect(
-                logits: executor.buffer(of: graph.logits), targets: executor.buffer(of: graph.targets),
-                images: images, classes: network.architecture.classes))
+                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
     }
 
     /// Row-major, in declaration order.

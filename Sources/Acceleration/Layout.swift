@@ -4,6 +4,8 @@ import COneDNN
 /// Where the numbers of a value stand in memory: a descriptor of the library, its axes in the order of the graph.
 struct Layout: Equatable {
     var descriptor: dnnl_memory_desc_t
+    /// Set for images in lanes, a layout of our own; the descriptor then says only the extents.
+    var lanes: LanePlanes?
 
     /// The order of the axes of images in the library (n, c, h, w), and of filters (o, i, h, w), for each graph axis.
     static let imageAxes: [Int32] = [0, 2, 3, 1]
@@ -62,6 +64,7 @@ struct Layout: Equatable {
     var rank: Int { Int(descriptor.ndims) }
 
     var byteCount: Int {
+        if let lanes { return lanes.floatCount * 4 }
         var copy = descriptor
         return dnnl_memory_desc_get_size(&copy)
     }
@@ -91,7 +94,7 @@ struct Layout: Equatable {
 
     /// Same numbers at the same places; strides of axes with one element do not matter.
     static func == (a: Layout, b: Layout) -> Bool {
-        guard a.rank == b.rank, a.innerBlocks.count == b.innerBlocks.count else { return false }
+        guard a.lanes == b.lanes, a.rank == b.rank, a.innerBlocks.count == b.innerBlocks.count else { return false }
         for (x, y) in zip(a.innerBlocks, b.innerBlocks) where x.axis != y.axis || x.length != y.length {
             return false
         }

@@ -82,10 +82,15 @@ final class Library {
         }
     }
 
+    /// The part of `0 ..< count` that is a thread's.
+    func share(of count: Int, thread: Int) -> Range<Int> {
+        count * thread / threads..<count * (thread + 1) / threads
+    }
+
     /// Cuts `0 ..< count` into one range for each thread.
     func parallel(over count: Int, _ body: (Range<Int>) -> Void) {
         parallel { thread in
-            let range = count * thread / threads..<count * (thread + 1) / threads
+            let range = share(of: count, thread: thread)
             if !range.isEmpty { body(range) }
         }
     }

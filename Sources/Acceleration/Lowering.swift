@@ -5,11 +5,18 @@ import Kernels
 
 /// One call of a step: what it touches, and how to make it once memory has addresses.
 struct LoweredStep {
+    /// What runs: a call that brings its own threads, or the part of one thread, which needs of other results only what
+    /// the same thread made of the same groups of images.
+    enum Work {
+        case whole(() throws(AccelerationError) -> () -> Void)
+        case share(groups: Int, () throws(AccelerationError) -> (_ thread: Int) -> Void)
+    }
+
     let name: String
     /// The layer of the network that it works for, −1 outside all.
     let layer: Int
     let touches: [Storage]
-    let make: () throws(AccelerationError) -> () -> Void
+    let work: Work
 }
 
 /// Turns the needed nodes of a graph into calls of the library, of own kernels and of portable ones.
@@ -24,11 +31,15 @@ final class Lowering {
     /// For each node the layouts that it is there in; the first is the one its maker chose.
     private(set) var held: [[Tensor]]
     var pending: [Int] = []
+    private var skipped: Set<Int> = []
     var layer = -1
     var convolutions: [ConvolutionKey: ConvolutionDescriptions] = [:]
     var pools: [PoolKey: LoweredPool] = [:]
+    /// Whether convolutions may use the kernels with images in lanes.
+    let usesLanes: Bool
 
-    init(_ library: Library, _ graph: Graph, _ uses: Uses) {
+    init(_ library: Library, _ graph: Graph, _ uses: Uses, usesLanes: Bool) {
+        self.usesLanes = usesLanes
         self.library = library
         self.graph = graph
         self.uses = uses
@@ -40,7 +51,7 @@ final class Lowering {
 
     /// Adds every needed node, in the order of the graph.
     func lowerAll() throws(AccelerationError) {
-        for index in graph.nodes.indices where uses.isNeeded[index] && held[index].isEmpty {
+        for index in graph.nodes.indices where uses.isNeeded[index] && held[index].isEmpty && !skipped.contains(index) {
             layer = graph.nodes[index].layer
             if try !lower(index) { pending.append(index) }
         }
@@ -80,19 +91,24 @@ final class Lowering {
         }
     }
 
+    /// Leaves out a node whose numbers nobody asks for.
+    func skip(_ index: Int) { skipped.insert(index) }
+
     func hold(_ index: Int, _ tensor: Tensor) { held[index].append(tensor) }
 
     /// The value in this layout, reordered if it is not there yet.
     func tensor(_ index: Int, as layout: Layout) throws(AccelerationError) -> Tensor {
         if pending.contains(index) { try flush() }
         for tensor in held[index] where tensor.layout == layout { return tensor }
-        let made = Tensor(layout)
+        // The library moves parameters in and out; it does not know images in lanes.
+        if layout.lanes != nil && held[index].isEmpty { _ = try tensor(index, as: .rowMajor(shape(index))) }
+        let made = Tensor(layout, lasting: layout.lanes?.hasBorder ?? false)
         if held[index].isEmpty {
             // A parameter lives in the layout that is asked for first.
             precondition(node(index).op == .parameter, "a value is used before it is made")
             made.storage.isLasting = true
         } else {
-            add("reorder", [held[index][0].storage, made.storage], reorder(held[index][0], made))
+            try addReorder(index, to: made)
         }
         hold(index, made)
         return made
@@ -108,8 +124,15 @@ final class Lowering {
     func add(
         _ name: String, _ touches: [Storage], _ make: @escaping () throws(AccelerationError) -> () -> Void
     ) {
-        for storage in touches { storage.touch(steps.count) }
-        steps.append(LoweredStep(name: name, layer: layer, touches: touches, make: make))
+        steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .whole(make)))
+    }
+
+    /// Adds a call whose threads work on groups of images of their own.
+    func add(
+        _ name: String, groups: Int, _ touches: [Storage],
+        _ make: @escaping () throws(AccelerationError) -> (_ thread: Int) -> Void
+    ) {
+        steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .share(groups: groups, make)))
     }
 
     /// Adds a call of the library.
@@ -128,6 +151,24 @@ final class Lowering {
             let primitive = try Primitive(
                 library, description, arguments.map { ($0.number, $0.layout, $0.storage.pointer) })
             return { primitive.run() }
+        }
+    }
+
+    /// Images in lanes are known to own kernels only, which lead from and to row-major order.
+    private func addReorder(_ index: Int, to target: Tensor) throws(AccelerationError) {
+        var source = held[index][0]
+        if let lanes = target.layout.lanes {
+            source = try tensor(index, as: .rowMajor(shape(index)))
+            add("to lanes", groups: lanes.groups, [source.storage, target.storage], lanes.fromRows(library, source.storage, target.storage))
+        } else if let lanes = source.layout.lanes {
+            if target.layout == .rowMajor(shape(index)) {
+                add("from lanes", groups: lanes.groups, [source.storage, target.storage], lanes.toRows(library, source.storage, target.storage))
+            } else {
+                source = try tensor(index, as: .rowMajor(shape(index)))
+                add("reorder", [source.storage, target.storage], reorder(source, target))
+            }
+        } else {
+            add("reorder", [source.storage, target.storage], reorder(source, target))
         }
     }
 

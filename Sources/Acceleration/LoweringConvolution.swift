@@ -14,12 +14,13 @@ extension Lowering {
 
     /// y (or max(y, 0), when a ReLU follows) = conv2d(x, filter, bias).
     func lowerConvolution(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
+        if try lowerLaneConvolution(index, convolution) { return true }
         let node = node(index)
         let rectifier = uses.rectifier[index]
         let inputs = node.inputs
         let description = try descriptions(shape(inputs[0]), shape(inputs[1]), node.shape, convolution)
             .forward(bias: inputs.count == 3, rectified: rectifier != nil)
-        if description.isReference { return separate(index) }
+        if description.isReference || !hasRoomForBias(index) { return separate(index) }
         let image = description.descriptor(dnnl_query_src_md)
         let filter = description.descriptor(dnnl_query_weights_md)
         let result = description.descriptor(dnnl_query_dst_md)
@@ -39,6 +40,13 @@ extension Lowering {
         return true
     }
 
+    /// With padded filters the library reads past the bias; there are zeros behind leaves, but not behind all results.
+    private func hasRoomForBias(_ index: Int) -> Bool {
+        let inputs = node(index).inputs
+        guard inputs.count == 3, shape(inputs[2]).count % 16 != 0 else { return true }
+        return node(inputs[2]).op.isLeaf
+    }
+
     /// The layout that a convolution wants its images in.
     func imageLayout(ofConvolution index: Int) throws(AccelerationError) -> Layout? {
         let node = node(index)
@@ -53,6 +61,7 @@ extension Lowering {
     func lowerInputGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
         let (dy, filter) = (node.inputs[0], node.inputs[1])
+        if try lowerLaneInputGradient(index, convolution) { return true }
         let description = try descriptions(node.shape, shape(filter), shape(dy), convolution).inputGradient()
         if description.isReference { return separate(index) }
         let imageLayout = description.descriptor(dnnl_query_diff_src_md)
@@ -74,6 +83,7 @@ extension Lowering {
     /// The filter's gradient, and the bias's where the graph has it.
     func lowerFilterGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
+        if try lowerLaneFilterGradient(index, convolution) { return true }
         let (x, dy) = (node.inputs[0], node.inputs[1])
         let bias = uses.biasGradient[index]
         let description = try descriptions(shape(x), node.shape, shape(dy), convolution)

@@ -19,7 +19,7 @@ struct LoweredPool {
 extension Layout {
     /// Channels of an image as blocks of neighbours: how many blocks, lanes of a block, lanes of the last block.
     var channelBlocks: (count: Int, lanes: Int, last: Int)? {
-        guard rank == 4 else { return nil }
+        guard rank == 4, lanes == nil else { return nil }
         if innerBlocks.isEmpty {
             guard extent(3) == 1 || stride(3) == 1, !isPadded else { return nil }
             let count = (extent(3) + 15) / 16
@@ -115,6 +115,7 @@ extension Lowering {
         let node = node(index)
         let key = PoolKey(source: node.inputs[1], window: pooling.window)
         guard pooling.window == pooling.stride, let pool = pools[key] else { return separate(index) }
+        if pool.source.lanes != nil { return try lowerLaneScatter(index, pool) }
         let rectifier = uses.scatterRectifier[index]
         let dy = try gradient(node.inputs[0], of: pool)
         var sizes = pool.sizes
@@ -154,7 +155,8 @@ extension Lowering {
     func lowerReluGradient(_ index: Int) throws(AccelerationError) -> Bool {
         let node = node(index)
         guard shape(node.inputs[0]) == shape(node.inputs[1]) else { return false }
-        let y = try tensor(node.inputs[1])
+        var y = try tensor(node.inputs[1])
+        if y.layout.lanes != nil { y = try tensor(node.inputs[1], as: .rowMajor(node.shape)) }
         let dy = try tensor(node.inputs[0], as: y.layout)
         let dx = Tensor(y.layout)
         let library = library

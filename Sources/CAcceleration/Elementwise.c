@@ -19,3 +19,12 @@ DEAI_CLONES void deai_column_sums(
         sums[j] = sum;
     }
 }
+
+DEAI_CLONES void deai_sum_parts(
+    const float *parts, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t length, float *sums) {
+    for (ptrdiff_t i = 0; i < length; i++) {
+        float sum = parts[first + i];
+        for (ptrdiff_t p = 1; p < count; p++) sum += parts[p * stride + first + i];
+        sums[i] = sum;
+    }
+}

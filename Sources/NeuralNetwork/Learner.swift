@@ -83,22 +83,26 @@ public final class Learner<O: Optimizer> {
         let planned = try plan(pixels: pixels, images: labels.count)
         let targets = planned.executor.buffer(of: planned.graph.targets)
         try writeTargets(labels, classes: network.architecture.classes, options.labelSmoothing, to: targets)
-        return try step(planned, pixels: pixels, images: labels.count)
+        return try step(planned, pixels: pixels, labels)
     }
 
-    /// Learns from one batch whose targets are distributions over the classes, one row for each image.
+    /// Learns from one batch with a row of class weights for each image in place of one class.
+    ///
+    /// - Parameters:
+    ///   - labels: the class of each image that an answer is compared with.
+    ///   - targets: images x classes; the loss is −Σ target · log p, divided by the number of images.
     public func step(
-        pixels: UnsafeBufferPointer<UInt8>, targets rows: UnsafeBufferPointer<Float>
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets rows: UnsafeBufferPointer<Float>
     ) throws(LearnerError) -> StepResult {
-        let images = rows.count / network.architecture.classes
-        let planned = try plan(pixels: pixels, images: images)
-        guard rows.count == images * network.architecture.classes else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
+        let planned = try plan(pixels: pixels, images: labels.count)
+        guard rows.count == labels.count * network.architecture.classes else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: labels.count)
         }
         let targets = planned.executor.buffer(of: planned.graph.targets)
         targets.update(repeating: 0)
         for i in 0..<rows.count { targets[i] = rows[i] }
-        return try step(planned, pixels: pixels, images: images)
+        return try step(planned, pixels: pixels, labels)
     }
 
     private func plan(pixels: UnsafeBufferPointer<UInt8>, images: Int) throws(LearnerError) -> PlannedStep {
@@ -113,8 +117,9 @@ public final class Learner<O: Optimizer> {
     }
 
     private func step(
-        _ planned: PlannedStep, pixels: UnsafeBufferPointer<UInt8>, images: Int
+        _ planned: PlannedStep, pixels: UnsafeBufferPointer<UInt8>, _ labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
+        let images = labels.count
         let graph = planned.graph
         let executor = planned.executor
         if planned !== full { planned.copyParameters(from: full) }
@@ -145,8 +150,7 @@ public final class Learner<O: Optimizer> {
         return StepResult(
             loss: loss,
             correct: countCorrect(
-                logits: executor.buffer(of: graph.logits), targets: executor.buffer(of: graph.targets),
-                images: images, classes: network.architecture.classes))
+                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
     }
 
     /// In declaration order.

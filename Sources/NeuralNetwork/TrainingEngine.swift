@@ -16,9 +16,10 @@ public protocol TrainingEngine<Rule>: AnyObject {
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult
 
-    /// Learns from one batch whose targets are distributions over the classes, one row for each image.
+    /// Learns from one batch with a row of class weights for each image in place of one class.
     func step(
-        pixels: UnsafeBufferPointer<UInt8>, targets rows: UnsafeBufferPointer<Float>
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets: UnsafeBufferPointer<Float>
     ) throws(LearnerError) -> StepResult
 
     /// Row-major, in declaration order.

@@ -68,17 +68,16 @@ package func writeTargets(
     }
 }
 
-/// How many rows of logits have their largest number (the first of equals) where their targets have it.
+/// How many rows of logits have their largest number, the first of equals, at the label.
 package func countCorrect(
-    logits: UnsafeMutableBufferPointer<Float>, targets: UnsafeMutableBufferPointer<Float>, images: Int, classes: Int
+    logits: UnsafeMutableBufferPointer<Float>, labels: UnsafeBufferPointer<UInt8>, classes: Int
 ) -> Int {
-    func best(_ row: Int, _ numbers: UnsafeMutableBufferPointer<Float>) -> Int {
-        var best = row
-        for place in row..<row + classes where numbers[place] > numbers[best] { best = place }
-        return best
-    }
     var correct = 0
-    for image in 0..<images where best(image * classes, logits) == best(image * classes, targets) { correct += 1 }
+    for index in 0..<labels.count {
+        var best = 0
+        for c in 1..<max(1, classes) where logits[index * classes + c] > logits[index * classes + best] { best = c }
+        if best == Int(labels[index]) { correct += 1 }
+    }
     return correct
 }
 

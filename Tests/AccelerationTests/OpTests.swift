@@ -23,7 +23,7 @@ struct OpCase: Sendable, CustomStringConvertible {
     /// Products and sums that one number of a result can be made of.
     var depth: Int { shapes.reduce(1) { max($0, $1.reduce(1, *)) } }
 
-    static let all: [OpCase] = products + convolutions + pools + others + composed
+    static let all: [OpCase] = products + convolutions + pools + others + winograd + composed
 
     private static let products: [OpCase] =
         [(1, 1, 1), (2, 3, 4), (7, 9, 2), (3, 17, 8), (32, 16, 48), (33, 10, 84)].flatMap { m, n, k in
@@ -82,13 +82,40 @@ struct OpCase: Sendable, CustomStringConvertible {
         OpCase("untouched leaf", [[2, 3], [4]]) { $0[0] * 2 },
     ]
 
-    private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].map { c, f, classes in
-        OpCase("network", [[5, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 16], [16], [64, classes], [classes]]) { x in
+    /// 3x3 kernels with enough channels for Winograd's method, with planes a page apart, and more threads than groups.
+    private static let winograd: [OpCase] = [
+        (16, 4, 8, 8), (32, 12, 9, 17), (48, 8, 12, 16), (16, 16, 32, 12), (16, 8, 8, 30),
+    ].map { n, size, c, f in
+        OpCase("winograd", [[n, size, size, c], [3, 3, c, 8], [8], [3, 3, 8, f], [f]]) { x in
+            // The first result is even and feeds the second, so that all three directions run.
             let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
-            let second = relu(conv2d(first, x[3], x[4], padding: 2))
-            return matmul(flatten(maxPool2d(second, window: 3, stride: 3)), x[5], bias: x[6])
+            return maxPool2d(relu(conv2d(first, x[3], x[4], padding: 1)), window: 2, stride: 2)
+        }
+    }
+
+    private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
+        // 5 images keep to the library, 16 and 48 may go into lanes.
+        [5, 16, 48].map { n in
+            let shapes = [[n, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 17], [17], [68, classes], [classes]]
+            return OpCase("network", shapes) { x in
+                let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+                let second = relu(conv2d(first, x[3], x[4], padding: 1))
+                return matmul(flatten(maxPool2d(second, window: 2, stride: 2)), x[5], bias: x[6])
+            }
         }
     } + [
+        OpCase("pool 2x2 that is seen twice", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+            let y = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+            return sum(y, axes: [3]) + sum(y * y, axes: [3])
+        },
+        OpCase("relu seen beside its pool", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+            let y = relu(conv2d($0[0], $0[1], $0[2], padding: 1))
+            return sum(maxPool2d(y, window: 2, stride: 2)) * y
+        },
+        OpCase("one image, two convolutions", [[16, 6, 6, 3], [3, 3, 3, 6], [6], [5, 5, 3, 6]]) {
+            maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                + maxPool2d(relu(conv2d($0[0], $0[3], $0[2], padding: 2)), window: 2, stride: 2)
+        },
         OpCase("bias that is computed", [[2, 5, 5, 3], [3, 3, 3, 6], [6]]) { conv2d($0[0], $0[1], $0[2] * 2) },
         OpCase("filter that is computed", [[2, 5, 5, 3], [3, 3, 3, 6]]) { conv2d($0[0], $0[1] * 2) },
         OpCase("one filter twice", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
@@ -110,9 +137,9 @@ struct OpCase: Sendable, CustomStringConvertible {
         let gradients = gradients(of: sum(result * result * 0.3 + result), withRespectTo: leaves)
         let plan = try Plan(graph, outputs: [result] + gradients + leaves)
         let portable = PortableExecutor(plan)
-        for threads in [1, 2] {
+        for (threads, kernels) in [(2, AcceleratedKernels.library), (1, .own), (3, .own)] {
             let accelerated = try AcceleratedExecutor(
-                plan, updating: Array(zip(leaves, gradients)), threads: threads)
+                plan, updating: Array(zip(leaves, gradients)), threads: threads, kernels: kernels)
             for (leaf, numbers) in zip(leaves, testCase.leaves()) {
                 try portable.write(numbers, to: leaf)
                 try accelerated.write(numbers, to: leaf)

@@ -45,4 +45,68 @@ void deai_relu_gradient(const float *dy, const float *y, float *dx, ptrdiff_t co
 void deai_column_sums(
     const float *x, ptrdiff_t rows, ptrdiff_t columns, float *sums, ptrdiff_t first, ptrdiff_t end);
 
+/// sums[i] = sum over p of parts[p * stride + first + i], p ascending.
+void deai_sum_parts(
+    const float *parts, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t length, float *sums);
+
+// Images in lanes: sixteen images side by side, so that any number of channels fills the vectors. An array is
+// [group of 16 images][channel][row][column][16]; around each plane of a channel there may be a border of zeros.
+
+/// Distances in floats; addresses passed with it point at the first number inside the border.
+typedef struct {
+    ptrdiff_t group, plane, row;
+} deai_planes;
+
+/// A convolution with stride 1.
+typedef struct {
+    int channels, filters, kernel_height, kernel_width;
+    int padding;                      ///< x has a border at least that wide
+    int output_height, output_width;
+    deai_planes x, y;
+} deai_lane_convolution;
+
+/// Whether the kernels with images in lanes are the faster ones on this machine.
+int deai_lanes_pay(void);
+
+/// y = max(0, maximum of each 2x2 window of conv(x, filter HWIO) + bias); `places` (may be null) gets which element,
+/// 255 where none is above 0: [group][filter][row][column][16]. `conv.y` are the planes of the pooled result.
+void deai_lane_convolution_pooled(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
+    uint8_t *places, int first_group, int end_group);
+
+/// y = conv(x, filter), where x has a border of kernel - 1 - padding: with the result of `deai_turn_filter` the
+/// gradient of a convolution with respect to its image. Rows and columns of x that are border are passed over.
+void deai_lane_convolution_plain(
+    const deai_lane_convolution *conv, const float *x, const float *filter, float *y, int input_height,
+    int input_width, int first_group, int end_group);
+
+/// turned[u][v][f][c] = filter[height - 1 - u][width - 1 - v][c][f].
+void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned);
+
+/// Gradients of filter (HWIO) and bias over some groups, written, not added.
+void deai_lane_filter_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
+    int end_group);
+
+/// The same for kernels of 3x3 and even results by Winograd's method. Without bias: y is the plain convolution.
+void deai_winograd(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
+    uint8_t *places, float *scratch, int first_group, int end_group);
+
+/// The same gradients; channels and filters must be multiples of four.
+void deai_winograd_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
+    int first_group, int end_group);
+
+/// Floats of scratch that a thread needs for either.
+ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient);
+
+/// Between row-major images [n][h][w][c] and planes.
+void deai_lanes_from_rows(
+    const float *rows, int height, int width, int channels, const deai_planes *planes, float *lanes, int first_group,
+    int end_group);
+void deai_rows_from_lanes(
+    const float *lanes, int height, int width, int channels, const deai_planes *planes, float *rows, int first_group,
+    int end_group);
+
 #endif
