@@ -146,7 +146,9 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     }
 
     /// Row-major, in declaration order.
-    public var parameters: [[Float]] { graph.parameters.map { value in made { () throws(AccelerationError) in try executor.read(value) } } }
+    public var parameters: [[Float]] {
+        graph.parameters.map { value in made { () throws(AccelerationError) in try executor.read(value) } }
+    }
 
     /// For each parameter its state, `stateSlots` row-major arrays one after the other.
     public var optimizerState: [[Float]] {
@@ -166,7 +168,9 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
             made { () throws(AccelerationError) in try executor.write(array, to: value) }
         }
         for (index, array) in optimizerState.enumerated() {
-            made { () throws(AccelerationError) in try update.set(array, index, network.parameters[index].shape) }
+            made { () throws(AccelerationError) in
+                try update.set(array, index, network.parameters[index].shape)
+            }
         }
         self.state = state
         self.steps = steps
@@ -183,12 +187,16 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
 
 extension Preprocessing {
     /// Writes the numbers of `pixels` on the threads of the library, so that no other pool of threads wakes.
-    func apply(_ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutableBufferPointer<Float>, on library: Library) {
+    func apply(
+        _ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutableBufferPointer<Float>,
+        on library: Library
+    ) {
         let channels = zeroPoints.count
         library.parallel(over: pixels.count / channels) { range in
             let part = range.lowerBound * channels..<range.upperBound * channels
             apply(
-                UnsafeBufferPointer(rebasing: pixels[part]), to: UnsafeMutableBufferPointer(rebasing: output[part]),
+                UnsafeBufferPointer(rebasing: pixels[part]),
+                to: UnsafeMutableBufferPointer(rebasing: output[part]),
                 workers: .serial)
         }
     }
