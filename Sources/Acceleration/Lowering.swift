@@ -77,6 +77,11 @@ final class Lowering {
                 index, Tensor(.rowMajor(node.shape), try tensor(source, as: .rowMajor(shape(source))).storage)
             )
             return true
+        case .conv2d(let convolution) where !convolution.isPlain,
+            .conv2dInputGradient(let convolution) where !convolution.isPlain,
+            .conv2dFilterGradient(let convolution) where !convolution.isPlain:
+            return separate(index)
+        case .matmul where node.shape.rank != 2: return separate(index)
         case .conv2d(let convolution): return try lowerConvolution(index, convolution)
         case .conv2dInputGradient(let convolution): return try lowerInputGradient(index, convolution)
         case .conv2dFilterGradient(let convolution): return try lowerFilterGradient(index, convolution)
