@@ -37,16 +37,15 @@ public enum ONNXWriter {
             let output = index == a.layers.count - 1 ? "logits" : nil
             let shape = network.layerShapes[index]
             switch layer {
-            case .conv2d(let filters, let kernel, let stride, let padding):
+            case .conv2d(let filters, let kernel, let stride, let padding, let dilation, let groups, let bias):
                 let weights = ONNXOrder.filters(parameters[next], kernel: (kernel, kernel), outputs: filters)
-                let inputs = [
-                    value, builder.store("\(index).weight", [filters, extent.channels, kernel, kernel], weights),
-                    builder.store("\(index).bias", [filters], parameters[next + 1]),
-                ]
-                next += 2
+                let channels = extent.channels / groups
+                var inputs = [value, builder.store("\(index).weight", [filters, channels, kernel, kernel], weights)]
+                if bias { inputs.append(builder.store("\(index).bias", [filters], parameters[next + 1])) }
+                next += inputs.count - 1
                 value = builder.add(
-                    "Conv", name, inputs, output: output,
-                    lists: windowAttributes(kernel, stride, padding))
+                    "Conv", name, inputs, output: output, integers: [("group", groups)],
+                    lists: windowAttributes(kernel, stride, padding) + [("dilations", [dilation, dilation])])
             case .dense(let units):
                 let weights = ONNXOrder.dense(parameters[next], flattened: flattened, outputs: units)
                 let inputs = [
@@ -63,6 +62,8 @@ public enum ONNXWriter {
             case .flatten:
                 value = builder.add("Flatten", name, [value], output: output, integers: [("axis", 1)])
                 if extent.height * extent.width > 1 { flattened = extent }
+            default:
+                throw .unsupported("layer \(index) is of the kind \(layer.name)")
             }
             if shape.rank == 4 { extent = Extent(height: shape[1], width: shape[2], channels: shape[3]) }
         }
