@@ -2,8 +2,8 @@
 # The main job, start to finish: train, export, start a local subnet, upload, query, verify, stop.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tool=.build/release/deai-train
-work=build/demo
+tool=$PWD/.build/release/deai-train
+work=$PWD/build/demo
 started=$SECONDS
 
 mkdir -p "$work"
@@ -26,8 +26,6 @@ rm -rf "$state"
 "$tool" emulator start --background --port 0 --state "$state"
 address=$("$tool" emulator status --state "$state" --json | sed -n 's/.*"address":"\([^"]*\)".*/\1/p')
 cd "$work"
-tool=../../$tool
-export DEAI_IDENTITY=identity.pem
 rm -rf .deai
 "$tool" canister create classifier --network "$address"
 "$tool" canister install ../canister.wasm --network "$address"
@@ -45,7 +43,7 @@ for class in ankle-boot coat pullover shirt trouser; do
     got=$(printf '%s' "$label" | tr '[:upper:]' '[:lower:]' | tr -c 'a-z0-9\n' '-')
     verdict=wrong
     if [ "$got" = "$class" ]; then verdict=right right=$((right + 1)); fi
-    printf '%s: %s (%s)\n' "${image#../../}" "${answer#*: }" "$verdict"
+    printf '%s: %s (%s)\n' "${image#../../datasets/}" "${answer#*: }" "$verdict"
 done
 
 step "Compare the canister's integers with the local file on all 10,000 test images"
@@ -55,8 +53,8 @@ cd ../..
 step "Summary"
 field() { sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^\",}]*\).*/\1/p" "$2" | head -n 1; }
 receipt=$work/fashion.deai.receipt.json
-.build/release/deai-train inspect "$work/fashion.deai" | sed -n 's/^accuracy  */accuracy     /p'
-echo "file         $work/fashion.deai, $(stat -c %s "$work/fashion.deai") bytes"
+"$tool" inspect "$work/fashion.deai" | sed -n 's/^accuracy  */accuracy     /p'
+echo "file         build/demo/fashion.deai, $(stat -c %s "$work/fashion.deai") bytes"
 echo "module hash  $(field moduleHash "$receipt")"
 echo "model hash   $(field modelHash "$receipt")"
 echo "queries      $right of 5 right"

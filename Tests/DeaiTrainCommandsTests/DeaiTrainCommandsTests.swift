@@ -49,10 +49,10 @@ import Testing
 @Suite struct ExitStatusTests {
     /// The table of docs/commands.md.
     @Test(arguments: [
-        (ExitStatus.success, 0), (.failure, 1), (.belowTarget, 2), (.usage, 64), (.badData, 65),
+        (DeaiTrainCommands.ExitStatus.success, 0), (.failure, 1), (.belowTarget, 2), (.usage, 64), (.badData, 65),
         (.unavailable, 69), (.inputOutput, 74), (.interrupted, 130),
     ])
-    func isAsDocumented(status: ExitStatus, code: Int32) {
+    func isAsDocumented(status: DeaiTrainCommands.ExitStatus, code: Int32) {
         #expect(status.rawValue == code)
         #expect(CommandFailure(status, "why").description == "why")
     }
