@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/canister.wasm and, where Sources/ParityWasm is there, build/parity.wasm for the native = wasm tests.
+# Builds build/canister.wasm and, where their sources are there, build/parity.wasm for the native = wasm tests and
+# build/costs.wasm, which measures kernels.
 # Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +10,7 @@ target=wasm32-unknown-none-wasm
 objects=build/wasm32
 flags=("${embedded_flags[@]}" -target "$target" -I "$objects" -Xcc -msimd128 -Xcc -mbulk-memory -Xcc -ffreestanding
     -Xllvm -disable-lsr)
-[ "${1:-}" = --force ] && rm -rf build/canister.wasm build/parity.wasm "$objects"
+[ "${1:-}" = --force ] && rm -rf build/canister.wasm build/parity.wasm build/costs.wasm "$objects"
 mkdir -p "$objects"
 
 # Modules are compiled to .swiftmodule only: their code is emitted, specialised, where it is used.
@@ -65,4 +66,13 @@ if [ -d Sources/ParityWasm ] \
     compile_runtime
     link ParityWasm "$objects/parity.wasm"
     python3 scripts/finish-wasm.py "$objects/parity.wasm" build/parity.wasm --imports-only ic0
+fi
+
+if [ -d Sources/CostsWasm ] \
+    && ! is_fresh build/costs.wasm "${sources[@]}" "${costs_modules[@]/#/Sources/}" Sources/CostsWasm; then
+    rm -f build/costs.wasm
+    compile_modules "${costs_modules[@]}"
+    compile_runtime
+    link CostsWasm "$objects/costs.wasm"
+    python3 scripts/finish-wasm.py "$objects/costs.wasm" build/costs.wasm --imports-only ic0
 fi

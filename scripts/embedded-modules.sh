@@ -1,6 +1,7 @@
 # The embedded-safe modules in dependency order and how they are compiled; sourced by the scripts beside it.
 embedded_modules=(Digests Images Kernels Inference Candid IC0 Canister)
 parity_modules=(Digests Images Kernels Autodiff NeuralNetwork Inference)
+costs_modules=(Digests Images Kernels Inference IC0)
 
 # Without -disable-stack-protector objects would refer to a guard that nothing defines.
 embedded_flags=(-enable-experimental-feature Embedded -enable-experimental-feature Extern -wmo -parse-as-library

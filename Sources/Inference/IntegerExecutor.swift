@@ -65,10 +65,13 @@ public final class IntegerExecutor {
         precondition(pixels.count == model.input.byteCount, "one picture")
         var costs = [UInt64](repeating: 0, count: model.layers.count)
         guard let first = pixels.baseAddress else { return costs }
+        // Reading the counter costs something, too.
+        let before = counter()
+        let overhead = counter() &- before
         var last = counter()
         run(first, arenas[0]) { layer in
             let now = counter()
-            costs[layer] += now &- last
+            costs[layer] += now &- last &- overhead
             last = counter()
         }
         return costs

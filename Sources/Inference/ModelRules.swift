@@ -1,3 +1,5 @@
+import Kernels
+
 /// The limits of the format and the rules that make a list of layers an executable integer model.
 enum ModelRules {
     static let maximumSide = 4_096

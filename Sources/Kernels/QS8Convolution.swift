@@ -21,14 +21,37 @@ package struct QS8Convolution: Sendable {
     let outputOffsets: [Int32]
     /// Places of gathered windows.
     let patchOffsets: [Int32]
+    /// Takes over where it can.
+    let winograd: QS8Winograd?
 
-    /// `weights` are HWIO; `input.border` is at least `padding`; `output` is the plane after pooling.
+    /// `weights` are HWIO; `input.border` is at least `padding`; `output` is the plane after pooling; `inputBound` is
+    /// the largest magnitude of an input.
     package init(
         weights: [Int8], bias: [Int32], multipliers: [Float], low: Int16, high: Int16,
         kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int,
         input: QS8Plane, output: QS8Plane, pools: Bool, inputBound: Int = 255
     ) {
         precondition(padding <= input.border, "the border holds the padding")
+        winograd =
+            kernelHeight == 3 && kernelWidth == 3 && stride == 1
+            ? QS8Winograd(
+                weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
+                padding: padding, input: input, output: output, pools: pools, inputBound: inputBound) : nil
+        if winograd != nil {
+            filter = .empty
+            self.input = input
+            self.output = output
+            self.low = low
+            self.high = high
+            self.pools = pools
+            gathers = false
+            self.kernelHeight = kernelHeight
+            rowLength = 0
+            inputOffsets = []
+            outputOffsets = []
+            patchOffsets = []
+            return
+        }
         let rowLength = kernelWidth * input.channels
         let gathers = kernelHeight > 1 && rowLength < QS8Tiling.shortestDirectRun
         filter = QS8Filter(
@@ -67,7 +90,8 @@ package struct QS8Convolution: Sendable {
 
     /// 16-bit numbers of scratch that `run` needs.
     package var scratch: Int {
-        QS8Tiling.densePanel * 4 + (gathers ? QS8Tiling.strip * (filter.pairs * 2 + QS8Plane.slack) : 0)
+        if let winograd { return winograd.scratch }
+        return QS8Tiling.densePanel * 4 + (gathers ? QS8Tiling.strip * (filter.pairs * 2 + QS8Plane.slack) : 0)
     }
 
     /// One picture from plane to plane; the output's border is left alone.
@@ -75,6 +99,7 @@ package struct QS8Convolution: Sendable {
         _ source: UnsafePointer<Int16>, _ target: UnsafeMutablePointer<Int16>,
         scratch: UnsafeMutablePointer<Int16>
     ) {
+        if let winograd { return winograd.run(source, target, scratch: scratch) }
         inputOffsets.withUnsafeBufferPointer { sources in
             outputOffsets.withUnsafeBufferPointer { targets in
                 patchOffsets.withUnsafeBufferPointer { patches in

@@ -18,6 +18,10 @@ package struct QS8Filter: Sendable {
     let multipliers: [Float]
     let panels: [Panel]
 
+    static var empty: QS8Filter {
+        QS8Filter(weights: [], runs: 0, runLength: 0, outputs: 0, bias: [], multipliers: [], widest: 1)
+    }
+
     /// Input pairs per run.
     var pairs: Int { (runLength + 1) / 2 }
 

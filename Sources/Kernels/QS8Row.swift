@@ -11,6 +11,9 @@ protocol QS8Row {
     init(bias: UnsafePointer<Int32>)
     /// Weights of one pair of inputs: `[vectors][4][2]` int8 widened to 16 bits.
     init(weights: UnsafePointer<Int8>)
+    /// Weights of one pair of inputs that have 16 bits already.
+    init(wide weights: UnsafePointer<Int16>)
+    static var zero: Self { get }
     /// self += pair · weights, the pair of inputs being the same for all lanes.
     mutating func accumulate(_ pair: SIMD4<Int32>, _ weights: Self)
     func maximum(_ other: Self) -> Self
@@ -29,6 +32,8 @@ struct Row1: QS8Row {
     @inline(__always) init(_ v: SIMD4<Int32>) { self.v = v }
     @inline(__always) init(bias: UnsafePointer<Int32>) { v = lanes_load(bias) }
     @inline(__always) init(weights: UnsafePointer<Int8>) { v = lanes_widen_i8(weights) }
+    @inline(__always) init(wide weights: UnsafePointer<Int16>) { v = lanes_load(weights) }
+    @inline(__always) static var zero: Row1 { Row1(.zero) }
 
     @inline(__always) mutating func accumulate(_ pair: SIMD4<Int32>, _ weights: Row1) {
         v = lanes_add_i32(v, lanes_dot_i16(pair, weights.v))
@@ -67,6 +72,12 @@ struct Row2: QS8Row {
     @inline(__always) init(weights: UnsafePointer<Int8>) {
         self.init(Row1(weights: weights), Row1(weights: weights + 8))
     }
+
+    @inline(__always) init(wide weights: UnsafePointer<Int16>) {
+        self.init(Row1(wide: weights), Row1(wide: weights + 8))
+    }
+
+    @inline(__always) static var zero: Row2 { Row2(Row1.zero, Row1.zero) }
 
     @inline(__always) mutating func accumulate(_ pair: SIMD4<Int32>, _ weights: Row2) {
         a.accumulate(pair, weights.a)
@@ -109,6 +120,12 @@ struct RowPair<Half: QS8Row>: QS8Row {
     @inline(__always) init(weights: UnsafePointer<Int8>) {
         self.init(Half(weights: weights), Half(weights: weights + Half.vectors &* 8))
     }
+
+    @inline(__always) init(wide weights: UnsafePointer<Int16>) {
+        self.init(Half(wide: weights), Half(wide: weights + Half.vectors &* 8))
+    }
+
+    @inline(__always) static var zero: RowPair { RowPair(Half.zero, Half.zero) }
 
     @inline(__always) mutating func accumulate(_ pair: SIMD4<Int32>, _ weights: RowPair) {
         a.accumulate(pair, weights.a)

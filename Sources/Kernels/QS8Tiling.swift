@@ -5,9 +5,13 @@ enum QS8Tiling {
     #if arch(wasm32)
         /// Wasm locals are as cheap as registers and not scarce; shared loads pay.
         static let widestTile = 8
+        static let widestWinogradTile = 8
+        static let winogradPanel = 8
     #else
         /// Sixteen accumulators and their operands are about what the registers hold.
         static let widestTile = 4
+        static let widestWinogradTile = 4
+        static let winogradPanel = 4
     #endif
     /// Vectors of four output channels in a panel of a convolution.
     static let convolutionPanel = 4

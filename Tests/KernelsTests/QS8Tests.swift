@@ -35,6 +35,8 @@ struct Numbers {
 struct Convolution: CustomTestStringConvertible {
     var height = 8, width = 8, channels = 4, outputs = 8, kernelHeight = 3, kernelWidth = 3
     var stride = 1, padding = 1, border = 0, low: Int16 = 0, high: Int16 = 127, pools = false
+    var range = -255...255, bound = 255
+    var fixedWeights: [Int8]?
 
     var testDescription: String {
         "\(height)x\(width)x\(channels)->\(outputs) k\(kernelHeight)x\(kernelWidth) s\(stride) p\(padding)"
@@ -43,8 +45,8 @@ struct Convolution: CustomTestStringConvertible {
     /// Output of the kernel and of the reference, and whether the border of the output survived.
     func results(seed: UInt64) -> (kernel: [Int16], reference: [Int16], borderIsClean: Bool) {
         var numbers = Numbers(seed)
-        let pixels = numbers.activations(height * width * channels)
-        let weights = numbers.weights(kernelHeight * kernelWidth * channels * outputs)
+        let pixels = numbers.activations(height * width * channels, range)
+        let weights = fixedWeights ?? numbers.weights(kernelHeight * kernelWidth * channels * outputs)
         let bias = numbers.biases(outputs)
         let multipliers = numbers.multipliers(outputs)
 
@@ -66,7 +68,7 @@ struct Convolution: CustomTestStringConvertible {
         let layer = QS8Convolution(
             weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
             kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
-            input: input, output: output, pools: pools)
+            input: input, output: output, pools: pools, inputBound: bound)
         var source = [Int16](repeating: 0, count: input.storage)
         // What lies in the slack must not matter.
         for i in input.storage - QS8Plane.slack..<input.storage { source[i] = 255 }
@@ -112,6 +114,40 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         #expect(r.kernel.count == height * width * 17)
         #expect(r.kernel == r.reference)
         #expect(r.borderIsClean)
+    }
+
+    @Test("winograd shapes: every size, pooled or not", arguments: [4, 5, 6, 7, 8, 9, 14, 17], [16, 24, 40])
+    func winograd(size: Int, inputs: Int) {
+        for outputs in [8, 16, 24, 56] {
+            for padding in 0...1 {
+                for pools in [false, true] {
+                    let r = Convolution(
+                        height: size, width: size + 3, channels: inputs, outputs: outputs, padding: padding,
+                        border: 1, low: -255, high: 255, pools: pools, range: -255...255
+                    ).results(seed: UInt64(size * 100 + inputs))
+                    #expect(r.kernel == r.reference)
+                    #expect(r.borderIsClean)
+                }
+            }
+        }
+    }
+
+    @Test("extreme weights and inputs: winograd where its sums fit, the direct kernel elsewhere", arguments: [16, 64, 136])
+    func extremes(inputs: Int) {
+        for magnitude in [127, 255] {
+            for sign in [1, -1] {
+                var numbers = Numbers(UInt64(inputs + magnitude))
+                var convolution = Convolution(
+                    height: 6, width: 6, channels: inputs, outputs: 8, low: -255, high: 255,
+                    range: magnitude...magnitude)
+                convolution.bound = magnitude
+                convolution.fixedWeights = (0..<9 * inputs * 8).map { _ in
+                    Int8(numbers.integer(0...20) == 0 ? 127 : 127 * sign)
+                }
+                let r = convolution.results(seed: 4)
+                #expect(r.kernel == r.reference)
+            }
+        }
     }
 
     static let kernels: [Convolution] = {

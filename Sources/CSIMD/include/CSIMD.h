@@ -39,6 +39,13 @@ LANES_STORE lanes_store(void *_Nonnull p, lanes v) { __builtin_memcpy(p, &v, 16)
 // The low eight bytes.
 LANES_STORE lanes_store_half(void *_Nonnull p, lanes v) { __builtin_memcpy(p, &v, 8); }
 
+// The high eight bytes.
+LANES_STORE lanes_store_high(void *_Nonnull p, lanes v) {
+    typedef int64_t two __attribute__((ext_vector_type(2)));
+    int64_t high = ((two)v).y;
+    __builtin_memcpy(p, &high, 8);
+}
+
 // A pair of 16-bit numbers in each of the four lanes.
 LANES_LOAD lanes_splat_pair(const int16_t *_Nonnull p) {
     int32_t v;
