@@ -49,6 +49,12 @@ struct ByteReader {
         return [UInt8](bytes[p..<p + count])
     }
 
+    /// A reader of the next `count` bytes, which are thereby taken.
+    mutating func part(_ count: Int) throws(ModelFileError) -> ByteReader {
+        let start = try take(count)
+        return ByteReader(bytes, start..<start + count)
+    }
+
     /// A count that must not exceed `limit`.
     mutating func count(limit: Int) throws(ModelFileError) -> Int {
         let start = position

@@ -18,6 +18,8 @@ public struct ModelFileError: Error, Equatable, Sendable {
         /// A layer kind or tensor encoding this reader does not know.
         case unknownKind(Int)
         case unknownEncoding(Int)
+        /// Entropy-coded weights that do not decode to the promised count and end.
+        case badWeights
         /// A count beyond the limit of the format.
         case countTooLarge(limit: Int, found: Int)
         /// The parts are well formed but do not make a model.
@@ -45,6 +47,7 @@ public struct ModelFileError: Error, Equatable, Sendable {
         case .reservedNotZero: "a reserved field is not zero"
         case .unknownKind: "an unknown kind of layer"
         case .unknownEncoding: "an unknown tensor encoding"
+        case .badWeights: "entropy-coded weights are damaged"
         case .countTooLarge: "a count is larger than the format allows"
         case .invalidModel(let error): error.message
         }

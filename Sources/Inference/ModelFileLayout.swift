@@ -1,10 +1,10 @@
-/// Constants of the .deai format, versions 1.0 and 1.1; docs/format.md says what they mean.
+/// Constants of the .deai format, versions 1.0 to 1.2; docs/format.md says what they mean.
 enum ModelFileLayout {
     /// Not text, shows a lost high bit and changed line ends, and stops a listing on a terminal.
     static let magic: InlineArray<8, UInt8> = [0x89, 0x44, 0x45, 0x41, 0x49, 0x0d, 0x0a, 0x1a]
     static let major = 1
-    /// The newest minor version this code knows; a file has the lowest that its layers need.
-    static let minor = 1
+    /// The newest minor version this code knows; a file has the lowest that its layers and encodings need.
+    static let minor = 2
     static let headerBytes = 64
     /// Bytes of the header before its own hash.
     static let hashOffset = 32
@@ -40,5 +40,7 @@ enum ModelFileLayout {
     enum Encoding {
         /// One signed byte per weight.
         static let raw: UInt8 = 0
+        /// Range coding, see `EntropyCoder`. Since version 1.2.
+        static let entropyCoded: UInt8 = 1
     }
 }

@@ -68,7 +68,7 @@ struct ModelFileReader {
             let stride = Int(try network.u8())
             let padding = Int(try network.u8())
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: outputs)
+            let numbers = try Tensors(&tensors, outputs: outputs, minorVersion: sections.minorVersion)
             return .conv2d(
                 QuantizedConv2d(
                     outputChannels: outputs, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
@@ -77,7 +77,7 @@ struct ModelFileReader {
         case ModelFileLayout.Kind.dense:
             let outputs = try network.count(limit: ModelRules.maximumChannels)
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: outputs)
+            let numbers = try Tensors(&tensors, outputs: outputs, minorVersion: sections.minorVersion)
             return .dense(
                 QuantizedDense(
                     outputs: outputs, weights: numbers.weights, bias: numbers.bias,
@@ -94,7 +94,7 @@ struct ModelFileReader {
             let stride = Int(try network.u8())
             let padding = Int(try network.u8())
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: channels)
+            let numbers = try Tensors(&tensors, outputs: channels, minorVersion: sections.minorVersion)
             return .depthwiseConv2d(
                 QuantizedDepthwiseConv2d(
                     kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
@@ -159,7 +159,7 @@ private struct Tensors {
     let multipliers: [Float]
     let weights: [Int8]
 
-    init(_ reader: inout ByteReader, outputs: Int) throws(ModelFileError) {
+    init(_ reader: inout ByteReader, outputs: Int, minorVersion: Int) throws(ModelFileError) {
         bias = try reader.i32s(outputs)
         multipliers = try reader.f32s(outputs)
         let count = try reader.count(limit: ModelRules.maximumWeights)
@@ -167,12 +167,16 @@ private struct Tensors {
         let encoding = try reader.u8()
         let lengthOffset = reader.position
         let length = try reader.count(limit: ModelRules.maximumWeights)
-        guard encoding == ModelFileLayout.Encoding.raw else {
+        switch encoding {
+        case ModelFileLayout.Encoding.raw:
+            guard length == count else {
+                throw ModelFileError(.countTooLarge(limit: count, found: length), offset: lengthOffset)
+            }
+            weights = try reader.i8s(count)
+        case ModelFileLayout.Encoding.entropyCoded where minorVersion >= 2:
+            weights = try EntropyDecoder.weights(&reader, count: count, outputs: outputs, length: length)
+        default:
             throw ModelFileError(.unknownEncoding(Int(encoding)), offset: encodingOffset)
         }
-        guard length == count else {
-            throw ModelFileError(.countTooLarge(limit: count, found: length), offset: lengthOffset)
-        }
-        weights = try reader.i8s(count)
     }
 }

@@ -3,7 +3,8 @@ import Digests
 /// Serialises a model; every choice the format leaves open is fixed here, so equal models give equal bytes.
 enum ModelFileWriter {
     static func file(_ model: QuantizedModel) -> [UInt8] {
-        let sections = [network(model), labels(model), model.provenance, tensors(model)]
+        let tensors = self.tensors(model)
+        let sections = [network(model), labels(model), model.provenance, tensors.bytes]
         var table = ByteWriter()
         var length = ModelFileLayout.headerBytes + sections.count * ModelFileLayout.sectionEntryBytes
         for index in 0..<sections.count {
@@ -17,7 +18,7 @@ enum ModelFileWriter {
         file.bytes.reserveCapacity(length)
         for i in 0..<8 { file.bytes.append(ModelFileLayout.magic[i]) }
         file.u16(ModelFileLayout.major)
-        file.u16(minor(model))
+        file.u16(max(minor(model), tensors.hasCodedWeights ? 2 : 0))
         file.u32(UInt32(sections.count))
         file.u64(UInt64(length))
         file.u64(0)
@@ -27,7 +28,7 @@ enum ModelFileWriter {
         return file.bytes
     }
 
-    /// The lowest minor version that has every layer of the model.
+    /// The lowest minor version that has every kind of layer of the model.
     private static func minor(_ model: QuantizedModel) -> Int {
         for layer in model.layers {
             switch layer {
@@ -104,7 +105,7 @@ enum ModelFileWriter {
         return writer.bytes
     }
 
-    private static func tensors(_ model: QuantizedModel) -> [UInt8] {
+    private static func tensors(_ model: QuantizedModel) -> ByteWriter {
         var writer = ByteWriter()
         for layer in model.layers {
             switch layer {
@@ -114,13 +115,15 @@ enum ModelFileWriter {
             case .maxPool2d, .flatten, .averagePool2d, .add, .output: break
             }
         }
-        return writer.bytes
+        return writer
     }
 }
 
 /// Appends little-endian numbers.
 private struct ByteWriter {
     var bytes: [UInt8] = []
+    /// Whether a tensor was written that version 1.1 cannot read.
+    private(set) var hasCodedWeights = false
 
     mutating func u8(_ value: Int) { bytes.append(UInt8(value)) }
 
@@ -160,8 +163,15 @@ private struct ByteWriter {
         for value in bias { u32(UInt32(bitPattern: value)) }
         for value in multipliers { u32(value.bitPattern) }
         u32(UInt32(weights.count))
-        bytes.append(ModelFileLayout.Encoding.raw)
-        u32(UInt32(weights.count))
-        for weight in weights { bytes.append(UInt8(bitPattern: weight)) }
+        if let coded = EntropyEncoder.encoded(weights, outputs: bias.count) {
+            hasCodedWeights = true
+            bytes.append(ModelFileLayout.Encoding.entropyCoded)
+            u32(UInt32(coded.count))
+            bytes += coded
+        } else {
+            bytes.append(ModelFileLayout.Encoding.raw)
+            u32(UInt32(weights.count))
+            for weight in weights { bytes.append(UInt8(bitPattern: weight)) }
+        }
     }
 }
