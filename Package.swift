@@ -53,9 +53,16 @@ let package = Package(
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("gomp")]),
+        .target(
+            name: "Acceleration",
+            dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),
         .target(
             name: "Training",
-            dependencies: ["Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork"]),
+            dependencies: [
+                "Acceleration", "Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork",
+            ]),
         .target(
             name: "Export",
             dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
@@ -107,7 +114,8 @@ let package = Package(
         tests("Inference", ["Kernels"]),
         tests("Candid"),
         tests("Canister", ["Candid", "CFreestanding", "Digests", "IC0", "Inference", "Kernels"]),
-        tests("Training"),
+        tests("Acceleration"),
+        tests("Training", ["Acceleration"]),
         tests("Export"),
         tests(
             "Interchange",

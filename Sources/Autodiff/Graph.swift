@@ -32,7 +32,9 @@ public final class Graph {
     /// A scalar.
     public func constant(_ value: Float) -> Value { append(.constant(value), .scalar, []) }
 
-    func append(_ op: Op, _ shape: Shape, _ inputs: [Value]) -> Value {
+    /// Records an op whose shape rule was checked before; the functions of `Ops/` call it, and executors that take a
+    /// part of a graph.
+    package func append(_ op: Op, _ shape: Shape, _ inputs: [Value]) -> Value {
         var places: [Int] = []
         for input in inputs {
             precondition(input.graph === self, "values of two graphs in one op")
@@ -88,12 +90,16 @@ public enum ShapeFault: Equatable, Sendable {
     case count
     /// A kernel or window is larger than what it slides over, or not positive.
     case window
-    /// Padding is negative or not smaller than the kernel, or the stride is not positive.
+    /// Padding is negative or not smaller than what the kernel covers, or the stride is not positive.
     case padding
     /// The bias has not one element for each output channel.
     case bias
     /// An axis that does not exist, or a permutation that is none.
     case axes
+    /// The groups do not divide the channels or the filters, or there are none; or the dilation is not positive.
+    case groups
+    /// A part that reaches outside of the array, or has no elements.
+    case bounds
 
     /// Half a sentence for people.
     public var text: StaticString {
@@ -106,6 +112,8 @@ public enum ShapeFault: Equatable, Sendable {
         case .padding: "padding must be below the kernel size and stride at least 1"
         case .bias: "the bias needs one element for each output channel"
         case .axes: "there is no such axis"
+        case .groups: "groups must divide the channels and the filters"
+        case .bounds: "the part reaches outside of the array"
         }
     }
 }

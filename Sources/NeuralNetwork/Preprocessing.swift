@@ -13,7 +13,7 @@ public struct Preprocessing: Equatable, Sendable {
         self.scale = scale
     }
 
-    func check(_ architecture: Architecture) throws(LearnerError) {
+    package func check(_ architecture: Architecture) throws(LearnerError) {
         guard zeroPoints.count == architecture.inputChannels else {
             throw .preprocessing(channels: architecture.inputChannels, zeroPoints: zeroPoints.count)
         }

@@ -8,7 +8,8 @@ import Training
     static let dataset = patches(train: 150, test: 40)
 
     static func configuration(
-        epochs: Int = 3, learningRate: Float = 0.05, validationFraction: Double = 0.2, seed: UInt64 = 5
+        epochs: Int = 3, learningRate: Float = 0.05, validationFraction: Double = 0.2, seed: UInt64 = 5,
+        executor: ExecutorKind = .portable, also change: (inout Hyperparameters) throws -> Void = { _ in }
     ) throws -> RunConfiguration {
         var hyper = Hyperparameters()
         hyper.epochs = epochs
@@ -16,9 +17,11 @@ import Training
         hyper.learningRate = learningRate
         hyper.validationFraction = validationFraction
         hyper.seed = seed
+        try change(&hyper)
         let architecture = Preset.convnet.architecture(height: 12, width: 12, channels: 1, classes: 4)
         return try RunConfiguration(
-            toolkitVersion: "test", dataset: dataset, network: small(architecture), hyperparameters: hyper)
+            toolkitVersion: "test", dataset: dataset, network: small(architecture), hyperparameters: hyper,
+            executor: executor)
     }
 
     /// A convolution, pooling and a dense layer: everything a step has, in little time.
@@ -92,6 +95,71 @@ import Training
         #expect(one.finish.weightHash == more.finish.weightHash)
     }
 
+    static func everything(_ hyper: inout Hyperparameters) throws {
+        hyper.augmentation = try Augmentation(
+            "crop:1,flip,rotate:10,scale:0.1,erase:0.3,brightness:0.1,contrast:0.1,mixup:0.3,cutmix:1")
+        hyper.labelSmoothing = 0.1
+        hyper.classWeights = .balanced
+        hyper.patience = 2
+    }
+
+    /// Augmentation, mixing, smoothing, weights: stopped and resumed anywhere, with any threads, the same bits.
+    @Test func everythingResumesWithTheSameBits() throws {
+        let configuration = try TrainingLoopTests.configuration(epochs: 4, also: TrainingLoopTests.everything)
+        let whole = try TrainingLoopTests.train(configuration)
+        let parts = try TrainingLoopTests.train(configuration, stops: [3, 9, 1], workers: .threads(3))
+        #expect(whole.finish.weightHash == parts.finish.weightHash)
+        #expect(whole.finish.bestWeightHash == parts.finish.bestWeightHash)
+        #expect(whole.epochs.map(\.trainLoss) == parts.epochs.map(\.trainLoss))
+        let plain = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 4))
+        #expect(plain.finish.weightHash != whole.finish.weightHash)
+    }
+
+    @Test func stopsWhenNothingGetsBetter() throws {
+        let configuration = try TrainingLoopTests.configuration(epochs: 40) { hyper in
+            hyper.patience = 3
+            hyper.schedule = .constant
+        }
+        let result = try TrainingLoopTests.train(configuration)
+        #expect(result.finish.stoppedEarly == true)
+        #expect(result.finish.epochs == result.finish.bestEpoch + 3)
+        #expect(result.epochs.count == result.finish.epochs)
+        // Asked to go on, it knows that it is done.
+        let (folder, stored) = try RunFolder.open(result.run.path)
+        let again = try TrainingLoop(
+            stored, dataset: TrainingLoopTests.dataset, folder: folder,
+            checkpoint: try folder.load(.last, for: stored), workers: .serial)
+        guard case .finished(let finish) = try again.run(observe: { _ in }) else {
+            Issue.record("went on")
+            return
+        }
+        #expect(finish.weightHash == result.finish.weightHash)
+    }
+
+    @Test func acceleratedTrainsResumesAndAgrees() throws {
+        let portable = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 2))
+        let configuration = try TrainingLoopTests.configuration(epochs: 2, executor: .accelerated)
+        let whole = try TrainingLoopTests.train(configuration)
+        let parts = try TrainingLoopTests.train(configuration, stops: [5])
+        for (a, b) in [(whole, portable), (parts, whole)] {
+            for (x, y) in zip(a.epochs, b.epochs) { #expect(abs(x.trainLoss - y.trainLoss) < 1e-3) }
+            #expect(a.epochs.count == b.epochs.count)
+        }
+    }
+
+    /// Runs of the first version have none of the later settings.
+    @Test func readsOlderConfigurations() throws {
+        let plain = try JSONEncoder().encode(Hyperparameters())
+        let text = String(decoding: plain, as: UTF8.self)
+        for later in ["augmentation", "labelSmoothing", "classWeights", "patience"] {
+            #expect(!text.contains(later))
+        }
+        #expect(try JSONDecoder().decode(Hyperparameters.self, from: plain) == Hyperparameters())
+        var hyper = Hyperparameters()
+        try TrainingLoopTests.everything(&hyper)
+        #expect(try JSONDecoder().decode(Hyperparameters.self, from: try JSONEncoder().encode(hyper)) == hyper)
+    }
+
     @Test func theSeedMatters() throws {
         let one = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 1, seed: 1))
         let two = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 1, seed: 2))
@@ -108,11 +176,13 @@ import Training
     @Test func divergenceNamesTheStep() throws {
         let configuration = try TrainingLoopTests.configuration(learningRate: 1e30)
         let error = #expect(throws: RunError.self) { try TrainingLoopTests.train(configuration) }
-        guard case .diverged(epoch: 1, let step, learningRate: _) = error else {
+        guard case .diverged(let divergence) = error else {
             Issue.record("expected divergence, found \(String(describing: error))")
             return
         }
-        #expect(step >= 2)
+        #expect(divergence.epoch == 1)
+        #expect(divergence.step >= 2)
+        #expect(divergence.place != nil)
         #expect(error?.description.contains("--learning-rate") == true)
     }
 

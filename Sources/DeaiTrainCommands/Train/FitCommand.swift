@@ -11,7 +11,8 @@ struct FitCommand: ParsableCommand {
         discussion: """
             The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes \
             the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
-            run. The same settings give the same weights, bit for bit, with any number of threads. \
+            run. With --executor portable the same settings give the same weights, bit for bit, on every \
+            machine and with any number of threads. \
             The test images are looked at once, at the end.
             """)
 
@@ -29,6 +30,13 @@ struct FitCommand: ParsableCommand {
 
     @OptionGroup var images: ImageOptions
     @OptionGroup var threads: ThreadOptions
+
+    @Option(
+        help: """
+            accelerated (oneDNN) or portable (the same bits on every machine, with any number of threads). \
+            Default: accelerated.
+            """)
+    var executor: ExecutorKind?
 
     @Option(help: "Save a checkpoint after that many steps too, not only after every epoch.")
     var saveEverySteps = 0
@@ -112,7 +120,7 @@ struct FitCommand: ParsableCommand {
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
-            hyperparameters: choices.applied(to: Hyperparameters()))
+            hyperparameters: choices.applied(to: Hyperparameters()), executor: executor ?? .accelerated)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
@@ -124,6 +132,8 @@ struct FitCommand: ParsableCommand {
         if let model, model != configuration.network.name {
             changes.append("--model is \(configuration.network.name)")
         }
+        let used = configuration.executor ?? .portable
+        if let executor, executor != used { changes.append("--executor is \(used.rawValue)") }
         guard changes.isEmpty else {
             throw CommandFailure(
                 .usage,

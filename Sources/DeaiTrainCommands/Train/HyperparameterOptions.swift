@@ -30,6 +30,32 @@ struct HyperparameterOptions: ParsableArguments {
     @Option(help: "Seed of the split, the initial weights and the order of images. Default: 1.")
     var seed: UInt64?
 
+    @Option(
+        help: """
+            How training images are varied: none, or a list such as \
+            crop:2,flip,rotate:10,scale:0.1,erase:0.25,brightness:0.1,contrast:0.1,mixup:0.2,cutmix:1. \
+            Default: none.
+            """,
+        transform: HyperparameterOptions.augmentation)
+    var augment: Augmentation?
+
+    @Option(help: "Share of each target that is spread over all classes. Default: 0.")
+    var labelSmoothing: Float?
+
+    @Option(help: "none, or balanced: rare classes count more. Default: none.")
+    var classWeights: Hyperparameters.ClassWeights?
+
+    @Option(help: "Stop after that many epochs without a better validation result; 0 never does. Default: 0.")
+    var patience: Int?
+
+    private static func augmentation(_ text: String) throws -> Augmentation {
+        do {
+            return try Augmentation(text)
+        } catch {
+            throw ValidationError(error.description)
+        }
+    }
+
     func applied(to base: Hyperparameters) -> Hyperparameters {
         var result = base
         result.epochs = epochs ?? base.epochs
@@ -41,6 +67,10 @@ struct HyperparameterOptions: ParsableArguments {
         result.nesterov = nesterov || base.nesterov
         result.validationFraction = validationFraction ?? base.validationFraction
         result.seed = seed ?? base.seed
+        result.augmentation = augment ?? base.augmentation
+        result.labelSmoothing = labelSmoothing ?? base.labelSmoothing
+        result.classWeights = classWeights ?? base.classWeights
+        result.patience = patience ?? base.patience
         return result
     }
 
@@ -56,7 +86,10 @@ struct HyperparameterOptions: ParsableArguments {
             change("momentum", momentum, run.momentum), change("weight-decay", weightDecay, run.weightDecay),
             change("nesterov", nesterov ? true : nil, run.nesterov),
             change("validation-fraction", validationFraction, run.validationFraction),
-            change("seed", seed, run.seed),
+            change("seed", seed, run.seed), change("augment", augment, run.augmentation),
+            change("label-smoothing", labelSmoothing, run.labelSmoothing),
+            change("class-weights", classWeights, run.classWeights),
+            change("patience", patience, run.patience),
         ].compactMap { $0 }
     }
 }
@@ -64,3 +97,6 @@ struct HyperparameterOptions: ParsableArguments {
 extension Schedule: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
+
+extension Hyperparameters.ClassWeights: ExpressibleByArgument {}
+extension ExecutorKind: ExpressibleByArgument {}

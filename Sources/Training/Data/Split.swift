@@ -8,6 +8,8 @@ public enum Seeds {
         case epochOrder = 2
         case parameters = 3
         case calibration = 4
+        case augmentation = 5
+        case mixing = 6
     }
 
     /// The seed for `purpose` number `index`, for example the order of epoch 3.

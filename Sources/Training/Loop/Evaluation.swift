@@ -44,25 +44,19 @@ public struct Evaluation: Equatable, Sendable, Codable {
 
 /// Runs a network over many images without training it.
 public final class FloatClassifier {
-    private let evaluator: Evaluator
-    private let parameters: [[Float]]
+    private let evaluator: any EvaluationEngine
+    /// May change between uses.
+    public var parameters: [[Float]]
+    private let batch: Int
     private let classes: Int
 
     public init(
         architecture: Architecture, preprocessing: Preprocessing, parameters: [[Float]], workers: Workers,
-        batch: Int = 256
+        batch: Int = 256, executor: ExecutorKind = .portable
     ) throws(RunError) {
-        do {
-            let network = try Network(architecture)
-            evaluator = try Evaluator(
-                network: network, preprocessing: preprocessing, batch: batch, workers: workers)
-        } catch let error as NetworkError {
-            throw .invalid(error.explanation)
-        } catch let error as LearnerError {
-            throw .invalid(error.explanation)
-        } catch {
-            throw .invalid("\(error)")
-        }
+        evaluator = try Engines.evaluator(
+            executor, try Engines.network(architecture), preprocessing, batch: batch, workers: workers)
+        self.batch = batch
         self.parameters = parameters
         classes = architecture.classes
     }
@@ -74,7 +68,7 @@ public final class FloatClassifier {
         var logits: [Float] = []
         logits.reserveCapacity(images.count * classes)
         let size = images.geometry.byteCount
-        let chunk = 4 * evaluator.batch
+        let chunk = 4 * batch
         var start = 0
         while start < images.count {
             let count = min(chunk, images.count - start)

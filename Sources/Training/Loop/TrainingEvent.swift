@@ -53,6 +53,7 @@ public enum TrainingEvent: Equatable, Sendable {
     }
 
     public struct Finish: Equatable, Sendable, Codable {
+        /// Epochs that were trained.
         public var epochs: Int
         public var bestEpoch: Int
         public var bestValidationAccuracy: Double?
@@ -60,5 +61,7 @@ public enum TrainingEvent: Equatable, Sendable {
         public var weightHash: String
         public var bestWeightHash: String
         public var seconds: Double
+        /// True when the validation result did not become better any more; nil otherwise.
+        public var stoppedEarly: Bool?
     }
 }

@@ -15,11 +15,14 @@ public final class TrainingLoop {
     private let folder: RunFolder
     private let workers: Workers
     private let saveEverySteps: Int
-    private let learner: Learner<SGD>
+    private let batch: Int
+    private let source: BatchSource
+    private let learner: any TrainingEngine<SGD>
+    private let classifier: FloatClassifier
     private let resumed: Checkpoint?
 
     private var hyper: Hyperparameters { configuration.hyperparameters }
-    private var stepsPerEpoch: Int { (split.train.count + learner.batch - 1) / learner.batch }
+    private var stepsPerEpoch: Int { (split.train.count + batch - 1) / batch }
 
     /// - Parameters:
     ///   - checkpoint: where to go on; nil starts from initial weights.
@@ -38,28 +41,29 @@ public final class TrainingLoop {
         split = Split(
             targets: images.targets, validationFraction: hyper.validationFraction, seed: hyper.seed)
         validation = images.subset(split.validation)
+        batch = min(hyper.batch, split.train.count)
+        source = BatchSource(
+            images, indexes: split.train, classes: dataset.labels.count, hyperparameters: hyper,
+            zeroPoints: configuration.zeroPoints)
         let optimizer = SGD(
             learningRate: hyper.learningRate, momentum: hyper.momentum, weightDecay: hyper.weightDecay,
             nesterov: hyper.nesterov)
         let architecture = try configuration.network.architecture()
+        let executor = configuration.executor ?? .portable
+        learner = try Engines.learner(
+            executor, try Engines.network(architecture), configuration.preprocessing, batch: batch,
+            optimizer: optimizer, seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+        classifier = try FloatClassifier(
+            architecture: architecture, preprocessing: configuration.preprocessing, parameters: [],
+            workers: workers, executor: executor)
+        guard let checkpoint else { return }
+        let header = checkpoint.header
         do {
-            learner = try Learner(
-                network: try Network(architecture), preprocessing: configuration.preprocessing,
-                batch: min(hyper.batch, split.train.count), optimizer: optimizer,
-                seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
-            if let checkpoint {
-                let header = checkpoint.header
-                let perEpoch = (split.train.count + learner.batch - 1) / learner.batch
-                try learner.restore(
-                    parameters: checkpoint.parameters, optimizerState: checkpoint.optimizerState,
-                    steps: header.epoch * perEpoch + header.step)
-            }
-        } catch let error as NetworkError {
-            throw .invalid(error.explanation)
-        } catch let error as LearnerError {
-            throw .invalid(error.explanation)
+            try learner.restore(
+                parameters: checkpoint.parameters, optimizerState: checkpoint.optimizerState,
+                steps: header.epoch * stepsPerEpoch + header.step)
         } catch {
-            throw .invalid("\(error)")
+            throw .invalid(error.explanation)
         }
     }
 
@@ -77,28 +81,34 @@ public final class TrainingLoop {
             observe)
         let clock = ContinuousClock()
         let start = clock.now
-        while progress.epoch < hyper.epochs {
+        while progress.epoch < hyper.epochs, !hasStalled(progress) {
             let epochStart = clock.now
             let firstStep = progress.step
             guard try train(&progress, shouldStop: shouldStop, observe: observe) else { return .interrupted }
             let seconds = (clock.now - epochStart) / .seconds(1)
-            let seen = split.train.count - firstStep * learner.batch
+            let seen = split.train.count - firstStep * batch
             try finishEpoch(&progress, seconds: seconds, imagesSeen: seen, observe: observe)
-            if shouldStop(), progress.epoch < hyper.epochs {
+            if shouldStop(), progress.epoch < hyper.epochs, !hasStalled(progress) {
                 try emit(.interrupted(epoch: progress.epoch + 1, step: 0), observe)
                 return .interrupted
             }
         }
         let best = try folder.load(.best, for: configuration)
         let finish = TrainingEvent.Finish(
-            epochs: hyper.epochs, bestEpoch: progress.bestEpoch,
+            epochs: progress.epoch, bestEpoch: progress.bestEpoch,
             bestValidationAccuracy: validation.count == 0
                 ? nil : Double(progress.bestCorrect) / Double(validation.count),
-            weightHash: hexadecimal(learner.weightHash()),
+            weightHash: hexadecimal(weightHash(of: learner.parameters)),
             bestWeightHash: hexadecimal(weightHash(of: best?.parameters ?? learner.parameters)),
-            seconds: (clock.now - start) / .seconds(1))
+            seconds: (clock.now - start) / .seconds(1), stoppedEarly: hasStalled(progress) ? true : nil)
         try emit(.finished(finish), observe)
         return .finished(finish)
+    }
+
+    /// Whether the validation result has not become better for as long as the settings bear with it.
+    private func hasStalled(_ progress: Progress) -> Bool {
+        hyper.patience > 0 && progress.epoch < hyper.epochs
+            && progress.epoch - progress.bestEpoch >= hyper.patience
     }
 
     /// Where the run is; what a checkpoint says besides the weights.
@@ -127,16 +137,12 @@ public final class TrainingLoop {
     private func train(
         _ progress: inout Progress, shouldStop: () -> Bool, observe: (TrainingEvent) -> Void
     ) throws(RunError) -> Bool {
-        var order = split.train
-        var random = SplitMix64(seed: Seeds.derive(hyper.seed, .epochOrder, index: progress.epoch))
-        random.shuffle(&order)
-        var pixels = [UInt8](repeating: 0, count: learner.batch * images.geometry.byteCount)
-        var classes = [UInt8](repeating: 0, count: learner.batch)
         let total = stepsPerEpoch
-        while progress.step < total {
-            let first = progress.step * learner.batch
-            let indexes = order[first..<min(first + learner.batch, order.count)]
-            let result = try step(indexes, pixels: &pixels, classes: &classes, progress)
+        let loader = BatchLoader(
+            source, epoch: progress.epoch, from: progress.step, batch: batch, ahead: workers.count + 1)
+        while progress.step < total, let loaded = loader.next() {
+            let result = try step(loaded, progress)
+            let images = progress.step * batch + loaded.labels.count
             progress.step += 1
             progress.lossSum += Double(result.loss)
             progress.correct += result.correct
@@ -144,10 +150,11 @@ public final class TrainingLoop {
                 .step(
                     .init(
                         epoch: progress.epoch + 1, step: progress.step, stepsPerEpoch: total,
-                        images: indexes.endIndex,
+                        images: images,
                         loss: result.loss, meanLoss: progress.lossSum / Double(progress.step),
-                        accuracy: Double(progress.correct) / Double(indexes.endIndex),
+                        accuracy: Double(progress.correct) / Double(images),
                         learningRate: learner.optimizer.learningRate)))
+            try checkForDivergence(progress)
             guard progress.step < total else { break }
             if shouldStop() {
                 try save(progress, as: .last, observe)
@@ -161,31 +168,39 @@ public final class TrainingLoop {
         return true
     }
 
-    private func step(
-        _ indexes: ArraySlice<Int32>, pixels: inout [UInt8], classes: inout [UInt8], _ progress: Progress
-    ) throws(RunError) -> StepResult {
+    private func step(_ loaded: Batch, _ progress: Progress) throws(RunError) -> StepResult {
         let done = progress.epoch * stepsPerEpoch + progress.step
         learner.optimizer.learningRate =
             hyper.learningRate
             * hyper.schedule.factor(
                 step: done, total: hyper.epochs * stepsPerEpoch, stepsPerEpoch: stepsPerEpoch)
         do {
-            return try pixels.withUnsafeMutableBufferPointer { pixels throws(LearnerError) in
-                try classes.withUnsafeMutableBufferPointer { classes throws(LearnerError) in
-                    images.gather(indexes, images: pixels, classes: classes)
-                    let bytes = indexes.count * images.geometry.byteCount
-                    return try learner.step(
-                        pixels: UnsafeBufferPointer(rebasing: pixels[..<bytes]),
-                        labels: UnsafeBufferPointer(rebasing: classes[..<indexes.count]))
-                }
-            }
+            return try learner.step(loaded)
         } catch .notFinite {
-            throw .diverged(
-                epoch: progress.epoch + 1, step: progress.step + 1,
-                learningRate: learner.optimizer.learningRate)
+            let place = try Divergence.place(
+                in: learner.network, configuration.preprocessing, parameters: learner.parameters,
+                pixels: loaded.pixels)
+            throw .diverged(divergence(progress, step: progress.step + 1, loss: nil, place: place))
         } catch {
             throw .invalid(error.explanation)
         }
+    }
+
+    /// Stops a run whose loss is finite but far above what guessing gives.
+    private func checkForDivergence(_ progress: Progress) throws(RunError) {
+        guard progress.step == stepsPerEpoch || (progress.step >= 50 && progress.step % 10 == 0) else { return }
+        let mean = progress.lossSum / Double(progress.step)
+        let classes = Float(configuration.labels.count)
+        guard mean > 10 * Double(Scalar.log(max(classes, 2))) else { return }
+        throw .diverged(divergence(progress, step: progress.step, loss: mean, place: nil))
+    }
+
+    private func divergence(
+        _ progress: Progress, step: Int, loss: Double?, place: Divergence.Place?
+    ) -> Divergence {
+        Divergence(
+            epoch: progress.epoch + 1, step: step, learningRate: learner.optimizer.learningRate,
+            baseRate: hyper.learningRate, loss: loss, place: place)
     }
 
     /// Validates, decides whether these are the best weights so far, and saves.
@@ -194,9 +209,7 @@ public final class TrainingLoop {
     ) throws(RunError) {
         var result: Evaluation?
         if validation.count > 0 {
-            let classifier = try FloatClassifier(
-                architecture: learner.network.architecture, preprocessing: configuration.preprocessing,
-                parameters: learner.parameters, workers: workers)
+            classifier.parameters = learner.parameters
             result = try classifier.evaluate(validation)
         }
         let trainLoss = progress.lossSum / Double(stepsPerEpoch)

@@ -32,6 +32,8 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     public var zeroPoints: [Int32]
     public var pixelScale: Float
     public var hyperparameters: Hyperparameters
+    /// What computes; nil in runs from before there was a choice: the portable executor.
+    public var executor: ExecutorKind?
 
     public var preprocessing: Preprocessing { Preprocessing(zeroPoints: zeroPoints, scale: pixelScale) }
 
@@ -39,7 +41,8 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     ///
     /// Zero points and scale come from the images that are trained on.
     public init(
-        toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters
+        toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters,
+        executor: ExecutorKind = .portable
     ) throws(RunError) {
         try hyperparameters.validate()
         let split = Split(
@@ -54,40 +57,7 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
         zeroPoints = statistics.roundedMeans
         pixelScale = statistics.reciprocalDeviation
         self.hyperparameters = hyperparameters
-    }
-}
-
-/// What a user may choose about a training run.
-public struct Hyperparameters: Equatable, Sendable, Codable {
-    public var epochs = 5
-    public var batch = 64
-    public var learningRate: Float = 0.05
-    public var momentum: Float = 0.9
-    public var weightDecay: Float = 0.0001
-    public var nesterov = false
-    public var schedule = Schedule.cosine
-    public var validationFraction = 0.1
-    public var seed: UInt64 = 1
-
-    public init() {}
-
-    func validate() throws(RunError) {
-        func require(_ condition: Bool, _ text: String) throws(RunError) {
-            guard condition else { throw .invalid(text) }
-        }
-        try require(epochs >= 1, "the number of epochs is \(epochs); it must be at least 1")
-        try require((1...65_536).contains(batch), "the batch is \(batch); it must be between 1 and 65,536")
-        try require(
-            learningRate > 0 && learningRate.isFinite,
-            "the learning rate is \(learningRate); it must be greater than 0")
-        try require(
-            (0..<1).contains(momentum), "the momentum is \(momentum); it must be at least 0 and less than 1")
-        try require(
-            weightDecay >= 0 && weightDecay.isFinite,
-            "the weight decay is \(weightDecay); it must be at least 0")
-        try require(
-            (0...0.9).contains(validationFraction),
-            "the validation fraction is \(validationFraction); it must be between 0 and 0.9")
+        self.executor = executor == .portable ? nil : executor
     }
 }
 

@@ -14,8 +14,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case version(file: String, found: Int, supported: Int)
     /// Two things that must agree do not: networks, data sets, settings.
     case mismatch(file: String, what: String, found: String, expected: String)
-    /// The loss is no number any more.
-    case diverged(epoch: Int, step: Int, learningRate: Float)
+    /// The loss is no number any more, or far above what guessing gives.
+    case diverged(Divergence)
     /// Settings that cannot be trained with.
     case invalid(String)
 
@@ -38,10 +38,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
                 + "use the toolkit that wrote it"
         case .mismatch(let file, let what, let found, let expected):
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
-        case .diverged(let epoch, let step, let learningRate):
-            return
-                "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
-                + "try a smaller --learning-rate, such as \(min(learningRate / 5, 0.05)). What was saved before is kept."
+        case .diverged(let divergence):
+            return divergence.description
         case .invalid(let reason):
             return reason
         }

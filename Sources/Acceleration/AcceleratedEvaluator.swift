@@ -1,0 +1,78 @@
+import Autodiff
+import NeuralNetwork
+
+/// A network in use on oneDNN: logits for any number of images, in batches of a planned size.
+public final class AcceleratedEvaluator: EvaluationEngine {
+    public let network: Network
+    public let preprocessing: Preprocessing
+    public let batch: Int
+    public let executor: AcceleratedExecutor
+    private let images: Value
+    private let parameters: [Value]
+    private let state: [Value]
+    private let logits: Value
+    /// What was written last, to skip the reorders when it comes again.
+    private var written: [[Float]] = []
+
+    public init(network: Network, preprocessing: Preprocessing, batch: Int, threads: Int) throws {
+        try preprocessing.check(network.architecture)
+        guard batch > 0 else { throw LearnerError.batch(capacity: batch, pixels: 0, labels: 0) }
+        self.network = network
+        self.preprocessing = preprocessing
+        self.batch = batch
+        let a = network.architecture
+        let graph = Graph()
+        images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
+        parameters = network.parameterValues(in: graph)
+        state = network.stateValues(in: graph)
+        logits = network.logits(input: images, parameters: parameters, state: state)
+        let plan: Plan
+        do {
+            plan = try Plan(graph, outputs: [logits, images] + parameters + state)
+        } catch {
+            throw LearnerError.graph(error)
+        }
+        executor = try AcceleratedExecutor(plan, threads: threads)
+    }
+
+    /// Logits of `count` images, one row of classes for each.
+    ///
+    /// - Parameter running: statistics in the order of `Network.state`.
+    public func logits(
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]], state running: [[Float]]
+    ) throws(LearnerError) -> [Float] {
+        let inputCount = network.architecture.inputCount
+        let classes = network.architecture.classes
+        guard count >= 0, pixels.count == count * inputCount else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
+        }
+        try check(arrays, network.parameters.map { $0.count })
+        try check(running, network.state.map { $0.count })
+        write(arrays + running)
+        var result: [Float] = []
+        result.reserveCapacity(count * classes)
+        let logits = executor.buffer(of: logits)
+        var done = 0
+        while done < count {
+            let here = min(batch, count - done)
+            let part = UnsafeBufferPointer(rebasing: pixels[done * inputCount..<(done + here) * inputCount])
+            preprocessing.apply(part, to: executor.buffer(of: images), on: executor.library)
+            executor.run()
+            result.append(contentsOf: logits[0..<here * classes])
+            done += here
+        }
+        return result
+    }
+
+    private func write(_ arrays: [[Float]]) {
+        if arrays == written { return }
+        for (array, value) in zip(arrays, parameters + state) {
+            do {
+                try executor.write(array, to: value)
+            } catch {
+                preconditionFailure("a reorder between known layouts was refused")
+            }
+        }
+        written = arrays
+    }
+}

@@ -1,0 +1,95 @@
+import Autodiff
+import CAcceleration
+
+/// Which kernels run convolutions.
+public enum AcceleratedKernels: Sendable, CaseIterable {
+    /// Own kernels where they win on this machine, the library's for the rest.
+    case best
+    /// The library's only.
+    case library
+    /// Own kernels wherever they apply, also on machines where the library's are faster; for tests.
+    case own
+
+    var usesLanes: Bool {
+        switch self {
+        case .best: deai_lanes_pay() != 0
+        case .library: false
+        case .own: true
+        }
+    }
+}
+
+/// Images in lanes: sixteen images side by side, so that any number of channels fills the vectors without padding.
+///
+/// [group of 16 images][channel][row][column][16], with a border of zeros around each plane of a channel.
+struct LanePlanes: Equatable {
+    let groups: Int
+    let height: Int
+    let width: Int
+    let channels: Int
+    let border: Int
+
+    /// - Parameter shape: NHWC, with a multiple of 16 images.
+    init(_ shape: Shape, border: Int) {
+        groups = shape[0] / 16
+        height = shape[1]
+        width = shape[2]
+        channels = shape[3]
+        self.border = border
+    }
+
+    private var row: Int { (width + 2 * border) * 16 }
+    /// Planes a multiple of a page apart would all fall on the same lines of the cache.
+    private var plane: Int {
+        let count = (height + 2 * border) * row
+        return count % 1024 == 0 ? count + 16 : count
+    }
+
+    var floatCount: Int { groups * channels * plane }
+    var hasBorder: Bool { border > 0 }
+    /// From the start of the memory to the first number inside the border.
+    var origin: Int { border * row + border * 16 }
+    var strides: deai_planes { deai_planes(group: channels * plane, plane: plane, row: row) }
+
+    func fromRows(_ library: Library, _ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> (
+        Int
+    ) -> Void {
+        {
+            let (source, target) = (rows.floats, lanes.floats + origin)
+            let strides = strides
+            return { thread in
+                let range = library.share(of: groups, thread: thread)
+                withUnsafePointer(to: strides) {
+                    deai_lanes_from_rows(
+                        source, Int32(height), Int32(width), Int32(channels), $0, target,
+                        Int32(range.lowerBound), Int32(range.upperBound))
+                }
+            }
+        }
+    }
+
+    func toRows(_ library: Library, _ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> (
+        Int
+    ) -> Void {
+        {
+            let (source, target) = (lanes.floats + origin, rows.floats)
+            let strides = strides
+            return { thread in
+                let range = library.share(of: groups, thread: thread)
+                withUnsafePointer(to: strides) {
+                    deai_rows_from_lanes(
+                        source, Int32(height), Int32(width), Int32(channels), $0, target,
+                        Int32(range.lowerBound), Int32(range.upperBound))
+                }
+            }
+        }
+    }
+}
+
+extension Layout {
+    static func lanes(_ shape: Shape, border: Int) -> Layout {
+        var layout = Layout.rowMajor(shape)
+        layout.lanes = LanePlanes(shape, border: border)
+        return layout
+    }
+}

@@ -1,0 +1,123 @@
+import Autodiff
+import CAcceleration
+
+/// A convolution, its ReLU and its 2x2 pooling, which one own kernel makes together.
+private struct PooledConvolution {
+    let rectifier: Int
+    let pool: Int
+    let scatters: [Int]
+}
+
+extension Lowering {
+    /// Whether the convolution may run with images in lanes, and what runs with it.
+    ///
+    /// Nobody may need the numbers between: the ReLU is seen by the pooling and by its gradient only.
+    private func pooledConvolution(_ index: Int, _ convolution: Convolution) -> PooledConvolution? {
+        let node = node(index)
+        guard usesLanes, convolution.stride == 1, node.inputs.count == 3, node.shape[0] % 16 == 0,
+            node.shape[1] % 2 == 0, node.shape[2] % 2 == 0, let rectifier = uses.rectifier[index],
+            !uses.isOutput[rectifier]
+        else { return nil }
+        let pooling = Pooling(window: 2, stride: 2)
+        var pool: Int?
+        var scatters: [Int] = []
+        for user in uses.users[rectifier] {
+            switch self.node(user).op {
+            case .maxPool2d(pooling): pool = user
+            case .maxPool2dScatter(pooling) where uses.scatterRectifier[user] != nil: scatters.append(user)
+            // Fused into the pooling's gradient.
+            case .reluGradient where uses.fusedInto[user] != nil: continue
+            default: return nil
+            }
+        }
+        guard let pool else { return nil }
+        return PooledConvolution(rectifier: rectifier, pool: pool, scatters: scatters)
+    }
+
+    /// The border that the next convolution needs around its image, 0 when another op comes next.
+    private func borderWanted(_ index: Int) -> Int {
+        for user in uses.users[index] {
+            if case .conv2d(let convolution) = node(user).op, pooledConvolution(user, convolution) != nil {
+                return convolution.padding
+            }
+        }
+        return 0
+    }
+
+    func lowerLaneConvolution(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
+        guard let fused = pooledConvolution(index, convolution) else { return false }
+        let node = node(index)
+        let image = shape(node.inputs[0])
+        let filter = shape(node.inputs[1])
+        let x = try tensor(node.inputs[0], as: .lanes(image, border: convolution.padding))
+        let f = try tensor(node.inputs[1], as: .rowMajor(filter))
+        let b = try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2])))
+        let border = borderWanted(fused.pool)
+        let y = Tensor(.lanes(shape(fused.pool), border: border), lasting: border > 0)
+        guard let source = x.layout.lanes, let target = y.layout.lanes else { return false }
+        let places = Storage(byteCount: shape(fused.pool).count)
+        let keepsPlaces = !fused.scatters.isEmpty
+        let sizes = deai_lane_convolution(
+            channels: Int32(image[3]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), padding: Int32(convolution.padding),
+            output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
+            y: target.strides)
+        let library = library
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let touches =
+            [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
+        add(name, groups: source.groups, touches) {
+            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
+            let (f, b) = (f.storage.floats, b.storage.floats)
+            let places = keepsPlaces ? places.pointer.assumingMemoryBound(to: UInt8.self) : nil
+            return { thread in
+                let range = library.share(of: source.groups, thread: thread)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+                withUnsafePointer(to: sizes) {
+                    if let winograd {
+                        deai_winograd($0, x, f, b, y, places, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
+                    }
+                }
+            }
+        }
+        hold(fused.pool, y)
+        let pool = deai_pool(
+            blocks: Int32(filter[3]), lanes: 16, last_lanes: 16, height: Int32(node.shape[1]),
+            width: Int32(node.shape[2]), window: 2, output_height: Int32(node.shape[1] / 2),
+            output_width: Int32(node.shape[2] / 2), rectified: 1, x: deai_strides(), y: deai_strides())
+        pools[PoolKey(source: fused.rectifier, window: 2)] = LoweredPool(
+            sizes: pool, source: .lanes(node.shape, border: 0), result: .lanes(shape(fused.pool), border: 0),
+            places: places)
+        // The ReLU's numbers are nowhere; only fused ops ask for them, and they look at the pool.
+        skip(fused.rectifier)
+        return true
+    }
+}
+
+/// Memory for Winograd's method, a part for each thread; nil where the plain kernels do as well or are needed.
+struct WinogradScratch {
+    let storage: Storage
+    private let partCount: Int
+
+    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
+        guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.channels >= 8, sizes.filters >= 8,
+            sizes.output_height % 2 == 0, sizes.output_width % 2 == 0,
+            !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
+        else { return nil }
+        partCount =
+            (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
+        storage = Storage(byteCount: partCount * threads * 4)
+    }
+
+    func part(_ thread: Int) -> UnsafeMutablePointer<Float> { storage.floats + thread * partCount }
+}
+
+extension deai_strides {
+    /// Channels are the blocks, images the lanes.
+    init(_ planes: deai_planes) {
+        self.init(image: planes.group, block: planes.plane, row: planes.row, pixel: 16)
+    }
+}

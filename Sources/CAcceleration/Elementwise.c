@@ -1,0 +1,30 @@
+#include "CAcceleration.h"
+#include "Targets.h"
+
+DEAI_CLONES void deai_relu_gradient(const float *dy, const float *y, float *dx, ptrdiff_t count) {
+    for (ptrdiff_t i = 0; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+}
+
+DEAI_CLONES void deai_column_sums(
+    const float *x, ptrdiff_t rows, ptrdiff_t columns, float *sums, ptrdiff_t first, ptrdiff_t end) {
+    ptrdiff_t j = first;
+    for (; j + 16 <= end; j += 16) {
+        v16 sum = {0};
+        for (ptrdiff_t i = 0; i < rows; i++) sum += *(const v16 *)(x + i * columns + j);
+        *(v16 *)(sums + j) = sum;
+    }
+    for (; j < end; j++) {
+        float sum = 0;
+        for (ptrdiff_t i = 0; i < rows; i++) sum += x[i * columns + j];
+        sums[j] = sum;
+    }
+}
+
+DEAI_CLONES void deai_sum_parts(
+    const float *parts, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t length, float *sums) {
+    for (ptrdiff_t i = 0; i < length; i++) {
+        float sum = parts[first + i];
+        for (ptrdiff_t p = 1; p < count; p++) sum += parts[p * stride + first + i];
+        sums[i] = sum;
+    }
+}

@@ -1,0 +1,119 @@
+#ifndef DEAI_ACCELERATION_H
+#define DEAI_ACCELERATION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// Kernels of the accelerated executor where they beat the library. Each works on a range that the caller gives
+// to one thread; each is compiled for plain x86-64, AVX2 and AVX-512 and chosen when the program starts.
+
+/// Calls `body(context, thread, threads)` on `threads` threads of the runtime that oneDNN itself uses, and waits.
+void deai_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
+
+/// How many threads the library's parallel loops take when called from this thread.
+void deai_set_threads(int threads);
+
+/// Where the channels of an image stand: blocks of `lanes` neighbours; distances in floats.
+typedef struct {
+    ptrdiff_t image, block, row, pixel;
+} deai_strides;
+
+/// A maximum pooling whose windows do not overlap.
+typedef struct {
+    int blocks;      ///< channel blocks of an image
+    int lanes;       ///< channels of a block, at most 16
+    int last_lanes;  ///< channels of the last block
+    int height, width, window;
+    int output_height, output_width;
+    int rectified;   ///< x came out of a ReLU whose gradient is taken in the same pass
+    deai_strides x, y;
+} deai_pool;
+
+/// y = maximum of each window; `places` (may be null) gets which element it was, 255 where it is not above 0 and
+/// the pooling is rectified: [image][block][row][column][lanes].
+void deai_pool_forward(
+    const deai_pool *pool, const float *x, float *y, uint8_t *places, int first_image, int end_image);
+
+/// dx = dy at the place of each maximum, 0 elsewhere (everywhere in a window whose place is 255).
+void deai_pool_backward(
+    const deai_pool *pool, const float *dy, const uint8_t *places, float *dx, int first_image, int end_image);
+
+/// dx = dy where y > 0, else 0.
+void deai_relu_gradient(const float *dy, const float *y, float *dx, ptrdiff_t count);
+
+/// sums[j] = sum over i of x[i * columns + j], for columns first ..< end.
+void deai_column_sums(
+    const float *x, ptrdiff_t rows, ptrdiff_t columns, float *sums, ptrdiff_t first, ptrdiff_t end);
+
+/// sums[i] = sum over p of parts[p * stride + first + i], p ascending.
+void deai_sum_parts(
+    const float *parts, ptrdiff_t count, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t length, float *sums);
+
+// Images in lanes: sixteen images side by side, so that any number of channels fills the vectors. An array is
+// [group of 16 images][channel][row][column][16]; around each plane of a channel there may be a border of zeros.
+
+/// Distances in floats; addresses passed with it point at the first number inside the border.
+typedef struct {
+    ptrdiff_t group, plane, row;
+} deai_planes;
+
+/// A convolution with stride 1.
+typedef struct {
+    int channels, filters, kernel_height, kernel_width;
+    int padding;                      ///< x has a border at least that wide
+    int output_height, output_width;
+    deai_planes x, y;
+} deai_lane_convolution;
+
+/// Whether the kernels with images in lanes are the faster ones on this machine.
+int deai_lanes_pay(void);
+
+/// y = max(0, maximum of each 2x2 window of conv(x, filter HWIO) + bias); `places` (may be null) gets which element,
+/// 255 where none is above 0: [group][filter][row][column][16]. `conv.y` are the planes of the pooled result.
+void deai_lane_convolution_pooled(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
+    uint8_t *places, int first_group, int end_group);
+
+/// y = conv(x, filter), where x has a border of kernel - 1 - padding: with the result of `deai_turn_filter` the
+/// gradient of a convolution with respect to its image. Rows and columns of x that are border are passed over.
+void deai_lane_convolution_plain(
+    const deai_lane_convolution *conv, const float *x, const float *filter, float *y, int input_height,
+    int input_width, int first_group, int end_group);
+
+/// turned[u][v][f][c] = filter[height - 1 - u][width - 1 - v][c][f].
+void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned);
+
+/// Gradients of filter (HWIO) and bias over some groups, written, not added.
+void deai_lane_filter_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
+    int end_group);
+
+/// The same from the gradient of the pooled result, for a first layer, whose own gradient nobody else needs: it
+/// stays in `scratch` (planes of one group as in `conv.y`; `pool.x.image` must be 0) and in the cache.
+void deai_lane_pooled_filter_gradient(
+    const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
+    float *filter, float *bias, float *scratch, int first_group, int end_group);
+
+/// The same as `deai_lane_convolution_pooled` for kernels of 3x3 and even results by Winograd's method. Without bias
+/// y is the plain convolution.
+void deai_winograd(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
+    uint8_t *places, float *scratch, int first_group, int end_group);
+
+/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four.
+void deai_winograd_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
+    int first_group, int end_group);
+
+/// Floats of scratch that a thread needs for either.
+ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient);
+
+/// Between row-major images [n][h][w][c] and planes.
+void deai_lanes_from_rows(
+    const float *rows, int height, int width, int channels, const deai_planes *planes, float *lanes, int first_group,
+    int end_group);
+void deai_rows_from_lanes(
+    const float *lanes, int height, int width, int channels, const deai_planes *planes, float *rows, int first_group,
+    int end_group);
+
+#endif

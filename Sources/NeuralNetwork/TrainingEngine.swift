@@ -1,0 +1,67 @@
+/// What a training loop needs of a network in training, whatever runs it.
+///
+/// A loop is generic over its engine, so that code for embedded systems stays free of existentials.
+public protocol TrainingEngine<Rule>: AnyObject {
+    associatedtype Rule: Optimizer
+
+    var network: Network { get }
+    /// May change between steps, for instance its learning rate.
+    var optimizer: Rule { get set }
+    var options: StepOptions { get set }
+    /// How many steps were taken.
+    var steps: Int { get }
+
+    /// Learns from one batch; the last of an epoch may have fewer images.
+    func step(
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
+    ) throws(LearnerError) -> StepResult
+
+    /// Learns from one batch with a row of class weights for each image in place of one class.
+    func step(
+        pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
+        targets: UnsafeBufferPointer<Float>
+    ) throws(LearnerError) -> StepResult
+
+    /// Row-major, in declaration order.
+    var parameters: [[Float]] { get }
+
+    /// For each parameter its state, `stateSlots` row-major arrays one after the other.
+    var optimizerState: [[Float]] { get }
+
+    /// Running statistics, in the order of `Network.state`.
+    var state: [[Float]] { get }
+
+    /// Goes on from saved parameters, optimizer state and running statistics.
+    func restore(
+        parameters: [[Float]], optimizerState: [[Float]], state: [[Float]], steps: Int
+    ) throws(LearnerError)
+}
+
+extension TrainingEngine {
+    /// Goes on from saved parameters and optimizer state, for networks without running statistics.
+    public func restore(parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0) throws(LearnerError) {
+        try restore(parameters: parameters, optimizerState: optimizerState, state: [], steps: steps)
+    }
+}
+
+/// What gives logits for any number of images, whatever runs it.
+public protocol EvaluationEngine: AnyObject {
+    /// One row of classes for each of `count` images.
+    ///
+    /// - Parameter state: running statistics in the order of `Network.state`.
+    func logits(
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]], state: [[Float]]
+    ) throws(LearnerError) -> [Float]
+}
+
+extension EvaluationEngine {
+    /// Logits of networks without running statistics.
+    public func logits(
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]]
+    ) throws(LearnerError) -> [Float] {
+        try logits(pixels: pixels, count: count, parameters: parameters, state: [])
+    }
+}
+
+extension Learner: TrainingEngine {}
+extension Evaluator: EvaluationEngine {}

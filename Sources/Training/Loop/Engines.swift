@@ -1,0 +1,75 @@
+import Acceleration
+import Kernels
+import NeuralNetwork
+
+/// What computes a training step.
+public enum ExecutorKind: String, Sendable, Codable, CaseIterable {
+    /// The same bits everywhere, with any number of threads.
+    case portable
+    /// oneDNN: several times faster, equal within rounding.
+    case accelerated
+}
+
+/// Makes networks in training and in use for an executor.
+enum Engines {
+    static func learner(
+        _ kind: ExecutorKind, _ network: Network, _ preprocessing: Preprocessing, batch: Int, optimizer: SGD,
+        seed: UInt64, workers: Workers
+    ) throws(RunError) -> any TrainingEngine<SGD> {
+        do {
+            switch kind {
+            case .portable:
+                return try Learner(
+                    network: network, preprocessing: preprocessing, batch: batch, optimizer: optimizer,
+                    seed: seed, workers: workers)
+            case .accelerated:
+                return try AcceleratedLearner(
+                    network: network, preprocessing: preprocessing, batch: batch, optimizer: optimizer,
+                    seed: seed, threads: workers.count)
+            }
+        } catch let error as LearnerError {
+            throw .invalid(error.explanation)
+        } catch {
+            throw .invalid("\(error)")
+        }
+    }
+
+    static func evaluator(
+        _ kind: ExecutorKind, _ network: Network, _ preprocessing: Preprocessing, batch: Int, workers: Workers
+    ) throws(RunError) -> any EvaluationEngine {
+        do {
+            switch kind {
+            case .portable:
+                return try Evaluator(
+                    network: network, preprocessing: preprocessing, batch: batch, workers: workers)
+            case .accelerated:
+                return try AcceleratedEvaluator(
+                    network: network, preprocessing: preprocessing, batch: batch, threads: workers.count)
+            }
+        } catch let error as LearnerError {
+            throw .invalid(error.explanation)
+        } catch {
+            throw .invalid("\(error)")
+        }
+    }
+
+    static func network(_ architecture: Architecture) throws(RunError) -> Network {
+        do { return try Network(architecture) } catch { throw .invalid(error.explanation) }
+    }
+}
+
+extension TrainingEngine {
+    /// Learns from a batch, with its rows of class weights where it has them.
+    func step(_ batch: Batch) throws(LearnerError) -> StepResult {
+        try batch.pixels.withUnsafeBufferPointer { pixels throws(LearnerError) in
+            try batch.labels.withUnsafeBufferPointer { labels throws(LearnerError) in
+                guard let targets = batch.targets else {
+                    return try self.step(pixels: pixels, labels: labels)
+                }
+                return try targets.withUnsafeBufferPointer { targets throws(LearnerError) in
+                    try self.step(pixels: pixels, labels: labels, targets: targets)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+import Acceleration
+import Kernels
+import NeuralNetwork
+import Testing
+
+private struct Batch {
+    let pixels: [UInt8]
+    let labels: [UInt8]
+
+    init(_ images: Int, _ inputCount: Int, seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        pixels = (0..<images * inputCount).map { _ in UInt8(random.index(below: 256)) }
+        labels = (0..<images).map { _ in UInt8(random.index(below: 10)) }
+    }
+
+    func step<E: TrainingEngine>(_ engine: E) throws -> StepResult {
+        try pixels.withUnsafeBufferPointer { pixels in
+            try labels.withUnsafeBufferPointer { try engine.step(pixels: pixels, labels: $0) }
+        }
+    }
+}
+
+private let preprocessing = Preprocessing(zeroPoints: [73], scale: 1 / 90)
+private let sgd = SGD(learningRate: 0.05, momentum: 0.9, weightDecay: 1e-4)
+
+private func network(_ preset: Preset) throws -> Network {
+    try Network(preset.architecture(height: 28, width: 28, channels: 1, classes: 10))
+}
+
+private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) throws -> AcceleratedLearner<
+    SGD
+> {
+    try AcceleratedLearner(
+        network: network(preset), preprocessing: preprocessing, batch: batch, optimizer: sgd, seed: 5,
+        threads: threads)
+}
+
+@Suite struct LearnerTests {
+    /// Steps on whole and partial batches. Where a rounding error flips a ReLU or a maximum, one gradient changes by
+    /// one image's share of it; the tolerance on parameters is the rate times that.
+    @Test(arguments: Preset.allCases) func stepsAgreeWithThePortableLearner(_ preset: Preset) throws {
+        let portable = try Learner(
+            network: network(preset), preprocessing: preprocessing, batch: 32, optimizer: sgd, seed: 5)
+        let engine = try accelerated(preset)
+        #expect(engine.parameters == portable.parameters)
+        for (step, images) in [32, 32, 19].enumerated() {
+            let batch = Batch(images, 784, seed: UInt64(step))
+            let expected = try batch.step(portable)
+            let found = try batch.step(engine)
+            #expect(abs(found.loss - expected.loss) <= 1e-4 * expected.loss)
+            #expect(abs(found.correct - expected.correct) <= 1)
+        }
+        for (found, expected) in zip(engine.parameters, portable.parameters) {
+            let worst = zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+            #expect(worst <= 2e-4, "\(worst)")
+        }
+        for (found, expected) in zip(engine.optimizerState, portable.optimizerState) {
+            let worst = zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+            #expect(worst <= 4e-3, "\(worst)")
+        }
+        #expect(engine.steps == 3)
+    }
+
+    @Test(arguments: Preset.allCases, [1, 2]) func runsRepeat(_ preset: Preset, threads: Int) throws {
+        var hashes: Set<[UInt8]> = []
+        for _ in 0..<2 {
+            let engine = try accelerated(preset, threads: threads)
+            for seed in 0..<3 { _ = try Batch(32, 784, seed: UInt64(seed)).step(engine) }
+            hashes.insert(engine.weightHash())
+        }
+        #expect(hashes.count == 1)
+    }
+
+    /// Parameters and optimizer state go through the library's layouts and back without a change.
+    @Test(arguments: Preset.allCases) func restoredRunsGoOnTheSame(_ preset: Preset) throws {
+        let first = try accelerated(preset)
+        _ = try Batch(32, 784, seed: 1).step(first)
+        let parameters = first.parameters
+        let state = first.optimizerState
+        let second = try accelerated(preset)
+        try second.restore(parameters: parameters, optimizerState: state, steps: 1)
+        #expect(second.parameters == parameters)
+        #expect(second.optimizerState == state)
+        #expect(state.contains { $0.contains { $0 != 0 } })
+        _ = try Batch(32, 784, seed: 2).step(first)
+        _ = try Batch(32, 784, seed: 2).step(second)
+        #expect(first.weightHash() == second.weightHash())
+    }
+
+    @Test func badBatchesAreRefused() throws {
+        let engine = try accelerated(.mlp, batch: 4)
+        let large = Batch(5, 784, seed: 1)
+        #expect(throws: LearnerError.batch(capacity: 4, pixels: 5 * 784, labels: 5)) {
+            try large.step(engine)
+        }
+        let labels: [UInt8] = [1, 10]
+        let pixels = [UInt8](repeating: 0, count: 2 * 784)
+        #expect(throws: LearnerError.label(index: 1, label: 10, classes: 10)) {
+            try pixels.withUnsafeBufferPointer { pixels in
+                try labels.withUnsafeBufferPointer { try engine.step(pixels: pixels, labels: $0) }
+            }
+        }
+        #expect(throws: LearnerError.parameters(array: -1, expected: 4, found: 0)) {
+            try engine.restore(parameters: [], optimizerState: [])
+        }
+    }
+
+    /// A loss that is not finite stops before the parameters move.
+    @Test func infiniteLossIsNoticed() throws {
+        let engine = try accelerated(.mlp, batch: 4)
+        var parameters = engine.parameters
+        parameters[3][0] = .infinity
+        try engine.restore(parameters: parameters, optimizerState: engine.optimizerState)
+        #expect(throws: LearnerError.notFinite(step: 0)) { try Batch(4, 784, seed: 1).step(engine) }
+        #expect(engine.parameters == parameters)
+    }
+
+    @Test(arguments: Preset.allCases) func logitsAgreeWithThePortableEvaluator(_ preset: Preset) throws {
+        let network = try network(preset)
+        let parameters = network.initialParameters(seed: 9)
+        let batch = Batch(21, 784, seed: 4)
+        let portable = try Evaluator(network: network, preprocessing: preprocessing, batch: 16)
+        let engine = try AcceleratedEvaluator(
+            network: network, preprocessing: preprocessing, batch: 16, threads: 2)
+        try batch.pixels.withUnsafeBufferPointer { pixels in
+            for _ in 0..<2 {
+                let expected = try portable.logits(pixels: pixels, count: 21, parameters: parameters)
+                let found = try engine.logits(pixels: pixels, count: 21, parameters: parameters)
+                #expect(found.count == 210)
+                let worst = zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+                // 3136 terms at most, in several layers.
+                #expect(worst <= 4 * 3136 * Float.ulpOfOne)
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+import Acceleration
+import Autodiff
+import Kernels
+import Testing
+
+/// A graph of some leaves, run forward and backward by both executors.
+struct OpCase: Sendable, CustomStringConvertible {
+    let description: String
+    let shapes: [[Int]]
+    let build: @Sendable ([Value]) -> Value
+
+    init(_ name: String, _ shapes: [[Int]], _ build: @escaping @Sendable ([Value]) -> Value) {
+        description = "\(name) \(shapes)"
+        self.shapes = shapes
+        self.build = build
+    }
+
+    func leaves() -> [[Float]] {
+        var random = SplitMix64(seed: 7)
+        return shapes.map { shape in (0..<shape.reduce(1, *)).map { _ in random.uniform() * 2 - 1 } }
+    }
+
+    /// Products and sums that one number of a result can be made of.
+    var depth: Int { shapes.reduce(1) { max($0, $1.reduce(1, *)) } }
+
+    static let all: [OpCase] = products + convolutions + pools + others + winograd + composed
+
+    private static let products: [OpCase] =
+        [(1, 1, 1), (2, 3, 4), (7, 9, 2), (3, 17, 8), (32, 16, 48), (33, 10, 84)].flatMap { m, n, k in
+            [
+                OpCase("matmul", [[m, k], [k, n]]) { matmul($0[0], $0[1]) },
+                OpCase("matmul bias", [[m, k], [k, n], [n]]) { matmul($0[0], $0[1], bias: $0[2]) },
+                OpCase("matmul relu", [[m, k], [k, n], [n]]) { relu(matmul($0[0], $0[1], bias: $0[2])) },
+                OpCase("matmul tn", [[k, m], [k, n]]) { matmul($0[0], $0[1], transposeA: true) },
+                OpCase("matmul nt", [[m, k], [n, k]]) { matmul($0[0], $0[1], transposeB: true) },
+                OpCase("matmul nt bias", [[m, k], [n, k], [n]]) {
+                    matmul($0[0], $0[1], bias: $0[2], transposeB: true)
+                },
+                OpCase("matmul tt", [[k, m], [n, k]]) {
+                    matmul($0[0], $0[1], transposeA: true, transposeB: true)
+                },
+            ]
+        }
+
+    private static let convolutions: [OpCase] = [
+        (1, 5, 1, 1, 1, 1, 0), (2, 6, 3, 2, 3, 1, 1), (2, 8, 1, 6, 5, 1, 2), (3, 7, 6, 16, 5, 1, 0),
+        (2, 9, 3, 8, 3, 2, 1), (2, 6, 16, 32, 3, 1, 1), (1, 7, 17, 9, 3, 1, 1), (18, 8, 4, 7, 3, 1, 1),
+        (2, 8, 16, 16, 1, 2, 0), (2, 8, 32, 20, 2, 2, 0), (16, 14, 16, 64, 3, 1, 1), (2, 9, 2, 3, 2, 3, 0),
+    ].flatMap { images, size, channels, filters, kernel, stride, padding in
+        let shapes = [[images, size, size, channels], [kernel, kernel, channels, filters], [filters]]
+        let name = "\(kernel)x\(kernel) stride \(stride) padding \(padding)"
+        return [
+            OpCase("conv2d \(name)", Array(shapes.prefix(2))) {
+                conv2d($0[0], $0[1], stride: stride, padding: padding)
+            },
+            OpCase("conv2d relu \(name)", shapes) {
+                relu(conv2d($0[0], $0[1], $0[2], stride: stride, padding: padding))
+            },
+        ]
+    }
+
+    private static let pools: [OpCase] = [
+        ([1, 1, 1, 1], 1, 1), ([1, 2, 2, 1], 2, 2), ([2, 4, 6, 3], 2, 2), ([1, 5, 7, 9], 2, 2),
+        ([1, 5, 5, 2], 3, 2),
+        ([1, 5, 4, 8], 2, 1), ([2, 7, 7, 16], 2, 2), ([1, 6, 6, 33], 3, 3), ([17, 6, 6, 32], 2, 2),
+    ].flatMap { shape, window, stride in
+        [
+            OpCase("maxPool2d \(window)/\(stride)", [shape]) {
+                maxPool2d($0[0], window: window, stride: stride)
+            },
+            OpCase("maxPool2d of relu \(window)/\(stride)", [shape]) {
+                maxPool2d(relu($0[0]), window: window, stride: stride)
+            },
+            // The rectified value is used twice, so that its gradient cannot be taken in the pooling's pass.
+            OpCase("maxPool2d beside relu \(window)/\(stride)", [shape]) {
+                let y = relu($0[0])
+                return sum(maxPool2d(y, window: window, stride: stride)) * y
+            },
+        ]
+    }
+
+    private static let others: [OpCase] = [
+        OpCase("add", [[2, 3], [3]]) { $0[0] + $0[1] }, OpCase("relu", [[3, 17]]) { relu($0[0]) },
+        OpCase("exp sum", [[5, 4]]) { sum(exp($0[0]), axes: [1]) },
+        OpCase("column sums", [[5, 3, 4, 19]]) { sum($0[0], axes: [0, 1, 2]) },
+        OpCase("reshape", [[2, 3, 4]]) { reshape($0[0], [6, 4]) },
+        OpCase("transpose", [[2, 3, 4]]) { transpose($0[0], [2, 0, 1]) },
+        OpCase("log softmax", [[3, 10]]) { logSoftmax($0[0]) },
+        OpCase("untouched leaf", [[2, 3], [4]]) { $0[0] * 2 },
+    ]
+
+    /// 3x3 kernels with enough channels for Winograd's method, with planes a page apart, and more threads than groups.
+    private static let winograd: [OpCase] = [
+        (16, 4, 8, 8), (32, 12, 9, 17), (48, 8, 12, 16), (16, 16, 32, 12), (16, 8, 8, 30),
+    ].map { n, size, c, f in
+        OpCase("winograd", [[n, size, size, c], [3, 3, c, 8], [8], [3, 3, 8, f], [f]]) { x in
+            // The first result is even and feeds the second, so that all three directions run.
+            let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+            return maxPool2d(relu(conv2d(first, x[3], x[4], padding: 1)), window: 2, stride: 2)
+        }
+    }
+
+    private static let composed: [OpCase] =
+        [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
+            // 5 images keep to the library, 16 and 48 may go into lanes.
+            [5, 16, 48].map { n in
+                let shapes = [
+                    [n, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 17], [17], [68, classes], [classes],
+                ]
+                return OpCase("network", shapes) { x in
+                    let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+                    let second = relu(conv2d(first, x[3], x[4], padding: 1))
+                    return matmul(flatten(maxPool2d(second, window: 2, stride: 2)), x[5], bias: x[6])
+                }
+            }
+        } + [
+            OpCase("pool 2x2 that is seen twice", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+                let y = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                return sum(y, axes: [3]) + sum(y * y, axes: [3])
+            },
+            OpCase("relu seen beside its pool", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+                let y = relu(conv2d($0[0], $0[1], $0[2], padding: 1))
+                return sum(maxPool2d(y, window: 2, stride: 2)) * y
+            },
+            OpCase("one image, two convolutions", [[16, 6, 6, 3], [3, 3, 3, 6], [6], [5, 5, 3, 6]]) {
+                maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                    + maxPool2d(relu(conv2d($0[0], $0[3], $0[2], padding: 2)), window: 2, stride: 2)
+            },
+            OpCase("bias that is computed", [[2, 5, 5, 3], [3, 3, 3, 6], [6]]) {
+                conv2d($0[0], $0[1], $0[2] * 2)
+            },
+            OpCase("filter that is computed", [[2, 5, 5, 3], [3, 3, 3, 6]]) { conv2d($0[0], $0[1] * 2) },
+            OpCase("one filter twice", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
+                conv2d(relu(conv2d($0[0], $0[1], padding: 1)), $0[1], padding: 1)
+            },
+            OpCase("conv2d seen before relu", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
+                let y = conv2d($0[0], $0[1], padding: 1)
+                return relu(y) + y
+            },
+        ]
+}
+
+@Suite struct OpTests {
+    /// Results and gradients within the error of summing `depth` terms in another order.
+    @Test(arguments: OpCase.all) func executorsAgree(_ testCase: OpCase) throws {
+        let graph = Graph()
+        let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
+        let result = testCase.build(leaves)
+        let gradients = gradients(of: sum(result * result * 0.3 + result), withRespectTo: leaves)
+        let plan = try Plan(graph, outputs: [result] + gradients + leaves)
+        let portable = PortableExecutor(plan)
+        for (threads, kernels) in [(2, AcceleratedKernels.library), (1, .own), (3, .own)] {
+            let accelerated = try AcceleratedExecutor(
+                plan, updating: Array(zip(leaves, gradients)), threads: threads, kernels: kernels)
+            for (leaf, numbers) in zip(leaves, testCase.leaves()) {
+                try portable.write(numbers, to: leaf)
+                try accelerated.write(numbers, to: leaf)
+                #expect(try accelerated.read(leaf) == numbers)
+            }
+            portable.run()
+            // The second run meets what the first left in memory.
+            for _ in 0..<2 { accelerated.run() }
+            try compare(accelerated.read(result), portable.read(result), testCase, "result")
+            for (place, gradient) in gradients.enumerated() {
+                try compare(
+                    accelerated.gradient(place), portable.read(gradient), testCase, "gradient \(place)")
+            }
+        }
+    }
+
+    private func compare(_ found: [Float], _ expected: [Float], _ testCase: OpCase, _ name: String) {
+        #expect(found.count == expected.count)
+        let scale = expected.reduce(1) { max($0, abs($1)) }
+        let tolerance = scale * Float(testCase.depth + 16) * Float.ulpOfOne
+        let worst = zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
+        #expect(worst <= tolerance, "\(name): \(worst) over \(tolerance)")
+    }
+
+    /// The presets must not meet the library's plain loops, which are hundreds of times slower.
+    @Test(arguments: OpCase.all) func noReferenceCode(_ testCase: OpCase) throws {
+        let graph = Graph()
+        let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
+        let result = testCase.build(leaves)
+        let gradients = gradients(of: sum(result), withRespectTo: leaves)
+        let executor = try AcceleratedExecutor(try Plan(graph, outputs: [result] + gradients), threads: 2)
+        #expect(!executor.stepNames.isEmpty)
+        #expect(executor.stepNames.allSatisfy { !$0.name.contains("ref") })
+    }
+
+    @Test func threadsAreChecked() throws {
+        let plan = try Plan(Graph(), outputs: [])
+        #expect(throws: AccelerationError.threads(0)) { try AcceleratedExecutor(plan, threads: 0) }
+    }
+}
