@@ -34,8 +34,7 @@ def tract_logits(path, images):
     batch = 500
     model = tract.onnx().load(str(path))
     model.set_input_fact(0, f"{batch},{','.join(str(n) for n in images.shape[1:])},u8")
-    runnable = model.into_model().into_optimized() if hasattr(model, "into_model") else model.into_optimized()
-    runnable = runnable.into_runnable()
+    runnable = model.into_model().into_runnable()
     rows = []
     for i in range(0, len(images), batch):
         part = images[i : i + batch]
