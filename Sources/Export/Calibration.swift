@@ -164,7 +164,8 @@ public enum Calibrator {
             do {
                 _ = try images.pixels.withUnsafeBufferPointer { pixels throws(LearnerError) in
                     try evaluator.logits(
-                        pixels: UnsafeBufferPointer(rebasing: pixels[(start * size)..<((start + count) * size)]),
+                        pixels: UnsafeBufferPointer(
+                            rebasing: pixels[(start * size)..<((start + count) * size)]),
                         count: count, parameters: model.parameters)
                 }
             } catch {

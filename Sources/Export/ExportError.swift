@@ -22,7 +22,8 @@ public enum ExportError: Error, Equatable, Sendable, CustomStringConvertible {
         case .model(let error):
             return "this network cannot be exported as int8: \(error.message)"
                 + (error.layer >= 0 ? " (layer \(error.layer))" : "")
-                + (error.expected != 0 || error.found != 0 ? ": expected \(error.expected), found \(error.found)" : "")
+                + (error.expected != 0 || error.found != 0
+                    ? ": expected \(error.expected), found \(error.found)" : "")
         case .file(let path, let error):
             return "\(path) is not a usable model, byte \(error.offset): \(error.message)"
         case .labels(let model, let dataset):

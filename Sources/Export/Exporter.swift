@@ -60,11 +60,13 @@ public struct Exporter: Sendable {
         random.shuffle(&order)
         let images = dataset.train.subset(Array(order.prefix(calibrationImages)))
         let histograms = try Calibrator.histograms(model, images: images, workers: workers)
-        let validation = dataset.train.subset(split.validation.isEmpty ? Array(order.prefix(2_000)) : split.validation)
+        let validation = dataset.train.subset(
+            split.validation.isEmpty ? Array(order.prefix(2_000)) : split.validation)
 
         let (method, trials) = try choose(model, histograms, float, validation)
         let quantizer = Quantizer(ranges: ranges(histograms, method), levels: levels)
-        let part = Provenance.CalibrationPart(method: method.description, images: images.count, levels: levels)
+        let part = Provenance.CalibrationPart(
+            method: method.description, images: images.count, levels: levels)
         let measured = dataset.test ?? validation
         let report = AccuracyReport(
             split: dataset.test == nil ? "validation" : "test", targets: measured.targets,
@@ -83,7 +85,9 @@ public struct Exporter: Sendable {
         histograms.mapValues { $0.range(method, levels: levels) }
     }
 
-    /// The method asked for, or the one with the most right answers on `images`; agreement with the float network decides ties.
+    /// The method asked for, or the one with the most right answers on `images`.
+    ///
+    /// Agreement with the float network decides ties, then the order of the candidates.
     private func choose(
         _ model: FloatModel, _ histograms: [Int: ActivationHistogram], _ float: FloatClassifier,
         _ images: LabelledImages
@@ -105,7 +109,9 @@ public struct Exporter: Sendable {
                     method.description, Int((report.int8Accuracy * count).rounded()),
                     Int((report.agreement * count).rounded())
                 ))
-            if (trials[index].correct, trials[index].agreement) > (trials[best].correct, trials[best].agreement) {
+            if (trials[index].correct, trials[index].agreement) > (
+                trials[best].correct, trials[best].agreement
+            ) {
                 best = index
             }
         }

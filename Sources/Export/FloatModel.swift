@@ -27,7 +27,8 @@ public struct FloatModel: Sendable {
         do {
             guard let found = try folder.load(slot, for: configuration) else {
                 throw RunError.notARun(
-                    folder: folder.path, reason: "it has no \(slot.rawValue) checkpoint yet; train at least one epoch")
+                    folder: folder.path,
+                    reason: "it has no \(slot.rawValue) checkpoint yet; train at least one epoch")
             }
             checkpoint = found
             architecture = try configuration.network.architecture()

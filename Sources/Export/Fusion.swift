@@ -31,7 +31,8 @@ struct FusedNetwork {
             }
         }
         guard case .weighted(_, relu: false)? = steps.last else {
-            throw .unsupported("the last layer must be a dense or conv2d without relu, which gives the logits")
+            throw .unsupported(
+                "the last layer must be a dense or conv2d without relu, which gives the logits")
         }
         self.steps = steps
     }

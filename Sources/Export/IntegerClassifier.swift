@@ -21,7 +21,8 @@ public final class IntegerClassifier {
         images.pixels.withUnsafeBufferPointer { pixels in
             for start in stride(from: 0, to: images.count, by: 500) {
                 let end = min(start + 500, images.count)
-                logits += executor.logits(pixels: UnsafeBufferPointer(rebasing: pixels[(start * size)..<(end * size)]))
+                logits += executor.logits(
+                    pixels: UnsafeBufferPointer(rebasing: pixels[(start * size)..<(end * size)]))
                 progress(end)
             }
         }
@@ -46,7 +47,7 @@ extension QuantizedModel {
 }
 
 extension Dataset {
-    /// The data set with its classes in the order of a model's `labels`; throws when they are not the same classes.
+    /// The data set with its classes in the order of a model's `labels`; throws when it has other classes.
     public func matching(labels wanted: [String]) throws(ExportError) -> Dataset {
         guard labels != wanted else { return self }
         let places = labels.map { wanted.firstIndex(of: $0) }

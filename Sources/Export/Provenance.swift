@@ -43,7 +43,9 @@ public struct Provenance: Equatable, Sendable, Codable {
 
     /// The record in a model; nil when another tool wrote something else there.
     public init?(_ model: QuantizedModel) {
-        guard let decoded = try? JSONDecoder().decode(Provenance.self, from: Data(model.provenance)) else { return nil }
+        guard let decoded = try? JSONDecoder().decode(Provenance.self, from: Data(model.provenance)) else {
+            return nil
+        }
         self = decoded
     }
 

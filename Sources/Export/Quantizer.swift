@@ -19,7 +19,8 @@ public struct Quantizer: Sendable {
     ///
     /// With input step s, weight step w[c] and output step o, an accumulator is worth s·w[c], a bias is
     /// round(b / (s·w[c])) and the multiplier s·w[c] / o.
-    public func quantize(_ model: FloatModel, provenance: [UInt8] = []) throws(ExportError) -> QuantizedModel {
+    public func quantize(_ model: FloatModel, provenance: [UInt8] = []) throws(ExportError) -> QuantizedModel
+    {
         let network: Network
         do {
             network = try Network(model.architecture)
@@ -68,7 +69,8 @@ public struct Quantizer: Sendable {
         do {
             return try QuantizedModel(
                 name: model.architecture.name, input: input, layers: layers,
-                labels: model.labels.map { Array($0.utf8) }, logitScale: Float(logitScale), provenance: provenance)
+                labels: model.labels.map { Array($0.utf8) }, logitScale: Float(logitScale),
+                provenance: provenance)
         } catch {
             throw .model(error)
         }
@@ -82,14 +84,16 @@ public struct Quantizer: Sendable {
             .conv2d(
                 QuantizedConv2d(
                     outputChannels: filters, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
-                    padding: padding, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
+                    padding: padding, weights: channels.weights, bias: channels.bias,
+                    multipliers: multipliers,
                     output: output))
         case .dense(let units):
             .dense(
                 QuantizedDense(
                     outputs: units, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
                     output: output))
-        case .relu, .maxPool2d, .flatten: preconditionFailure("layers without weights are handled by the caller")
+        case .relu, .maxPool2d, .flatten:
+            preconditionFailure("layers without weights are handled by the caller")
         }
     }
 }
@@ -126,11 +130,13 @@ struct ChannelWeights: Equatable {
         self.steps = steps
     }
 
-    /// One step for all logits: as fine as the coarsest channel's accumulator, and coarse enough that no logit reaches 2^21.
+    /// One step for all logits: that of the coarsest channel, or more so that no logit passes 2^21.
     func logitStep(inputStep: Double, inputBound: Int) -> Double {
         let channels = steps.count
         var sums = bias.map { Int($0.magnitude) }
-        for (index, weight) in weights.enumerated() { sums[index % channels] += Int(weight.magnitude) * inputBound }
+        for (index, weight) in weights.enumerated() {
+            sums[index % channels] += Int(weight.magnitude) * inputBound
+        }
         let finest = (steps.max() ?? 1) * inputStep
         let largest = zip(sums, steps).map { Double($0) * $1 * inputStep }.max() ?? 0
         return max(finest, largest / 2_097_152)

@@ -145,6 +145,9 @@ public struct ClassifierClient: Sendable {
 
     // MARK: Calls
 
+    /// CanisterRejectedMessage.
+    private static let refusedAtTheDoor = "IC0406"
+
     func query(
         _ method: String, _ values: [CandidValue], _ types: [CandidType]
     ) async throws(ClassifierError) -> CandidValue {
@@ -160,6 +163,9 @@ public struct ClassifierClient: Sendable {
         let argument = try encode(method, values, types)
         do {
             return try decode(method, try await agent.call(canister, method, argument).bytes)
+        } catch AgentError.rejected(let rejection) where rejection.errorCode == Self.refusedAtTheDoor {
+            // `canister_inspect_message` turns strangers away before they cost anything.
+            throw .refused(.notAuthorized)
         } catch let error as AgentError { throw .agent(error) } catch { throw .notAClassifier(method: method) }
     }
 

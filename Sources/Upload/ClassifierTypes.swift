@@ -114,6 +114,24 @@ public struct ModelInfo: Codable, Equatable, Sendable {
     /// Nanoseconds since 1970.
     public var activatedAt: UInt64
 
+    public init(
+        version: UInt64, sha256: String, size: UInt64, name: String, height: UInt32, width: UInt32,
+        channels: UInt32, labels: [String], multiplyAccumulates: UInt64, provenance: String,
+        activatedAt: UInt64
+    ) {
+        self.version = version
+        self.sha256 = sha256
+        self.size = size
+        self.name = name
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.labels = labels
+        self.multiplyAccumulates = multiplyAccumulates
+        self.provenance = provenance
+        self.activatedAt = activatedAt
+    }
+
     init?(_ value: CandidValue) {
         guard let version = value["version"]?.asUInt64, let sha256 = value["sha256"]?.asBytes,
             let size = value["size"]?.asUInt64, let name = value["name"]?.string, let input = value["input"],

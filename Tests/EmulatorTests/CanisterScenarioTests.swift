@@ -86,8 +86,8 @@ import Testing
     @Test func inspectMessageRefusesAtTheDoor() async throws {
         let net = try SubnetHarness()
         let id = try await net.create(TestModules.counter)
-        // The module's inspect_message refuses names of four letters.
-        let message = net.message(id, "veto", [])
+        // The module's inspect_message refuses names of two letters.
+        let message = net.message(id, "no", [])
         #expect(
             await net.subnet.submit(message)
                 == .rejected(Rejection(.canisterRejectedMessage, "Canister rejected the message")))

@@ -22,7 +22,9 @@ import Training
         #expect(histogram.range(.meanSquaredError, levels: 127) >= 980)
     }
 
-    /// One value of 100 among 100,000 from 0 to 1. The squared error (100 − r)² + 100,000 · (r / 127)² / 12 is least at r = 65.9.
+    /// One value of 100 among 100,000 from 0 to 1.
+    ///
+    /// The squared error (100 − r)² + 100,000 · (r / 127)² / 12 is least at r = 65.9.
     @Test func outliersAreCutOff() {
         var histogram = ActivationHistogram(maximum: 100)
         var random = SplitMix64(seed: 1)

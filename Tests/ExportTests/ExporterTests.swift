@@ -17,7 +17,8 @@ import Training
     static let trained = Result { try train() }
 
     static func train() throws -> Trained {
-        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .deletingLastPathComponent()
             .deletingLastPathComponent()
         let dataset = try DatasetCatalog(roots: [repository.appendingPathComponent("datasets").path])
             .load("fashion-mnist-sample")
@@ -27,10 +28,12 @@ import Training
         hyper.learningRate = 0.03
         let configuration = try RunConfiguration(
             toolkitVersion: "test", dataset: dataset,
-            network: Preset.lenet5.architecture(height: 28, width: 28, channels: 1, classes: 10), hyperparameters: hyper)
+            network: Preset.lenet5.architecture(height: 28, width: 28, channels: 1, classes: 10),
+            hyperparameters: hyper)
         let path = NSTemporaryDirectory() + "deai-export-tests-\(getpid())"
         let folder = try RunFolder.create(path, configuration: configuration, force: true)
-        _ = try TrainingLoop(configuration, dataset: dataset, folder: folder, workers: .threads(2)).run { _ in }
+        _ = try TrainingLoop(configuration, dataset: dataset, folder: folder, workers: .threads(2)).run { _ in
+        }
         return Trained(folder: folder, configuration: configuration, dataset: dataset)
     }
 
@@ -91,7 +94,8 @@ import Training
         let result = try export(.minMax)
         let integer = ModelSummary(result.model, file: result.bytes)
         let float = try ModelSummary(
-            try FloatModel(run.folder, run.configuration, slot: .best), configuration: run.configuration, fileBytes: 0)
+            try FloatModel(run.folder, run.configuration, slot: .best), configuration: run.configuration,
+            fileBytes: 0)
         #expect(integer.parameters == 61_706 && float.parameters == 61_706)
         #expect(integer.multiplyAccumulates == 416_520 && float.multiplyAccumulates == 416_520)
         #expect(integer.fileBytes == result.bytes.count)

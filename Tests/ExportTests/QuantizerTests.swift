@@ -34,14 +34,18 @@ import Training
         #expect(dense.output == .logits)
         #expect(quantized.input.zeroPoints == [100])
         let pixels: [UInt8] = [200, 0, 110, 100]
-        let logits = IntegerExecutor(quantized).logits(pixels: pixels).map { Float($0) * quantized.logitScale }
+        let logits = IntegerExecutor(quantized).logits(pixels: pixels).map {
+            Float($0) * quantized.logitScale
+        }
         #expect(abs(logits[0] - (1.27 * 1 + 1.27 * 1 + 0.634 * 0.1 + 0.0123)) < 0.001)
         #expect(abs(logits[1] - (0.5 - 1.0 - 0.025 - 0.5)) < 0.01)
     }
 
     /// Every weight is within half a step, and every channel uses the whole range.
     @Test func weightsAreRoundedPerChannel() throws {
-        let architecture = QuantizerTests.network([.conv2d(filters: 3, kernel: 2, stride: 1, padding: 0), .relu, .flatten, .dense(units: 2)])
+        let architecture = QuantizerTests.network([
+            .conv2d(filters: 3, kernel: 2, stride: 1, padding: 0), .relu, .flatten, .dense(units: 2),
+        ])
         var random = SplitMix64(seed: 4)
         var filter = (0..<12).map { _ in random.normal() }
         // Channels of very different size keep their own steps.
@@ -59,15 +63,19 @@ import Training
             let step = values.map { abs($0.0) }.reduce(0, max) / 127
             #expect(values.contains { abs($0.1) == 127 })
             for (float, int) in values { #expect(abs(float - Float(int) * step) <= step * 0.5001) }
-            #expect(abs(conv.multipliers[channel] - 0.01 * step / (2 / 127)) < 1e-6 * conv.multipliers[channel])
+            #expect(
+                abs(conv.multipliers[channel] - 0.01 * step / (2 / 127)) < 1e-6 * conv.multipliers[channel])
         }
     }
 
     @Test func channelsWithoutWeightsKeepTheirBias() throws {
         let architecture = QuantizerTests.network([.flatten, .dense(units: 2)])
-        let model = QuantizerTests.model(architecture, parameters: [[Float](repeating: 0, count: 8), [3, -2]])
+        let model = QuantizerTests.model(
+            architecture, parameters: [[Float](repeating: 0, count: 8), [3, -2]])
         let quantized = try Quantizer(ranges: [:]).quantize(model)
-        let logits = IntegerExecutor(quantized).logits(pixels: [1, 2, 3, 4]).map { Float($0) * quantized.logitScale }
+        let logits = IntegerExecutor(quantized).logits(pixels: [1, 2, 3, 4]).map {
+            Float($0) * quantized.logitScale
+        }
         #expect(abs(logits[0] - 3) < 1e-4 && abs(logits[1] + 2) < 1e-4)
     }
 
@@ -77,14 +85,18 @@ import Training
         let model = QuantizerTests.model(
             architecture, parameters: [[Float](repeating: 1e-6, count: 8), [5000, -7000]])
         let quantized = try Quantizer(ranges: [:]).quantize(model)
-        let logits = IntegerExecutor(quantized).logits(pixels: [1, 2, 3, 4]).map { Float($0) * quantized.logitScale }
+        let logits = IntegerExecutor(quantized).logits(pixels: [1, 2, 3, 4]).map {
+            Float($0) * quantized.logitScale
+        }
         #expect(abs(logits[0] - 5000) < 1 && abs(logits[1] + 7000) < 1)
     }
 
     @Test func reluAfterPoolingIsFused() throws {
         let conv = Layer.conv2d(filters: 2, kernel: 1, stride: 1, padding: 0)
         let pool = Layer.maxPool2d(window: 2, stride: 2)
-        let orders: [[Layer]] = [[conv, .relu, pool, .flatten], [conv, pool, .relu, .flatten], [conv, pool, .flatten, .relu]]
+        let orders: [[Layer]] = [
+            [conv, .relu, pool, .flatten], [conv, pool, .relu, .flatten], [conv, pool, .flatten, .relu],
+        ]
         let models = try orders.map { layers in
             try Quantizer(ranges: [0: 1]).quantize(
                 QuantizerTests.model(
@@ -95,9 +107,10 @@ import Training
         #expect(models[0].layers.count == 4)
     }
 
-    @Test(arguments: [
-        [.relu, .flatten, .dense(units: 2)], [.flatten, .dense(units: 2), .relu],
-    ] as [[Layer]])
+    @Test(
+        arguments: [
+            [.relu, .flatten, .dense(units: 2)], [.flatten, .dense(units: 2), .relu],
+        ] as [[Layer]])
     func namesWhatCannotBeFused(layers: [Layer]) {
         let parameters: [[Float]] = [[Float](repeating: 1, count: 8), [0, 0]]
         let error = #expect(throws: ExportError.self) {
@@ -111,7 +124,9 @@ import Training
         let architecture = QuantizerTests.network([.flatten, .dense(units: 3), .relu, .dense(units: 2)])
         let model = QuantizerTests.model(
             architecture,
-            parameters: [[Float](repeating: 1, count: 12), [0, 0, 0], [Float](repeating: 1, count: 6), [0, 0]])
+            parameters: [
+                [Float](repeating: 1, count: 12), [0, 0, 0], [Float](repeating: 1, count: 6), [0, 0],
+            ])
         let error = #expect(throws: ExportError.self) { try Quantizer(ranges: [:]).quantize(model) }
         #expect(error?.description.contains("layer 1") == true)
     }

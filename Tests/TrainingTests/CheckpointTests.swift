@@ -5,7 +5,8 @@ import Training
 @Suite struct CheckpointTests {
     static let checkpoint = Checkpoint(
         header: .init(
-            toolkitVersion: "1", network: "tiny", datasetHash: "00", seed: 3, epoch: 2, step: 5, lossSum: 0.1 + 0.2,
+            toolkitVersion: "1", network: "tiny", datasetHash: "00", seed: 3, epoch: 2, step: 5,
+            lossSum: 0.1 + 0.2,
             correct: 7, bestEpoch: 1, bestCorrect: 6),
         parameters: [[1.5, -0.0, .leastNonzeroMagnitude], [3]], optimizerState: [[0, 1, 2], []])
 
@@ -20,7 +21,9 @@ import Training
     @Test func refusesEveryTruncationAndEveryFlippedByte() throws {
         let bytes = try CheckpointTests.checkpoint.encoded()
         for count in 0..<bytes.count {
-            #expect(throws: RunError.self, "\(count) bytes") { try Checkpoint(Array(bytes[..<count]), file: "x") }
+            #expect(throws: RunError.self, "\(count) bytes") {
+                try Checkpoint(Array(bytes[..<count]), file: "x")
+            }
         }
         for at in bytes.indices {
             var damaged = bytes
@@ -32,7 +35,9 @@ import Training
     @Test func namesBothVersions() throws {
         var bytes = try CheckpointTests.checkpoint.encoded()
         bytes[8] = 9
-        #expect(throws: RunError.version(file: "x", found: 9, supported: 1)) { try Checkpoint(bytes, file: "x") }
+        #expect(throws: RunError.version(file: "x", found: 9, supported: 1)) {
+            try Checkpoint(bytes, file: "x")
+        }
     }
 
     // MARK: The disk

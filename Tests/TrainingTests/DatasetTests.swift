@@ -5,12 +5,17 @@ import Training
 @Suite struct DatasetTests {
     static let geometry = ImageGeometry(height: 2, width: 2, channels: 1)
 
-    func grey(_ values: [UInt8]) throws -> [UInt8] { try PNGFile.encode(values[...], geometry: DatasetTests.geometry) }
+    func grey(_ values: [UInt8]) throws -> [UInt8] {
+        try PNGFile.encode(values[...], geometry: DatasetTests.geometry)
+    }
 
     /// Two classes of two training images and one test image each.
     func tree() throws -> TemporaryFolder {
         let folder = try TemporaryFolder()
-        for (index, name) in ["train/cat/a.png", "train/cat/b.png", "train/dog/a.png", "train/dog/b.png", "test/cat/c.png", "test/dog/c.png"].enumerated() {
+        for (index, name) in [
+            "train/cat/a.png", "train/cat/b.png", "train/dog/a.png", "train/dog/b.png", "test/cat/c.png",
+            "test/dog/c.png",
+        ].enumerated() {
             try folder.write(try grey([UInt8(index), 1, 2, 3]), name)
         }
         return folder
@@ -34,14 +39,17 @@ import Training
         #expect(dataset.train.targets == [0, 0, 1, 1])
         #expect(dataset.train.pixels[0] == 2)
         try folder.write(Array("dog\nbird\n".utf8), "labels.txt")
-        let error = #expect(throws: DatasetError.self) { try ImageFolder(name: "pets", location: folder.path).load() }
+        let error = #expect(throws: DatasetError.self) {
+            try ImageFolder(name: "pets", location: folder.path).load()
+        }
         #expect(error?.description.contains("bird") == true)
     }
 
     @Test func oneColourImageMakesTheSetColourAndSizesFollowTheFirst() throws {
         let folder = try tree()
         let big = ImageGeometry(height: 4, width: 4, channels: 3)
-        try folder.write(try PNGFile.encode([UInt8](repeating: 90, count: 48)[...], geometry: big), "train/dog/z.png")
+        try folder.write(
+            try PNGFile.encode([UInt8](repeating: 90, count: 48)[...], geometry: big), "train/dog/z.png")
         let dataset = try ImageFolder(name: "pets", location: folder.path).load()
         #expect(dataset.geometry == ImageGeometry(height: 2, width: 2, channels: 3))
         #expect(Array(dataset.train.pixels[..<6]) == [0, 0, 0, 1, 1, 1])
@@ -54,9 +62,12 @@ import Training
             let error = #expect(throws: DatasetError.self, sourceLocation: sourceLocation) {
                 try ImageFolder(name: "pets", location: folder.path).load()
             }
-            #expect(error?.description.contains(text) == true, "\(String(describing: error))", sourceLocation: sourceLocation)
+            #expect(
+                error?.description.contains(text) == true, "\(String(describing: error))",
+                sourceLocation: sourceLocation)
         }
-        try FileManager.default.createDirectory(atPath: folder.path + "/train/bird", withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: folder.path + "/train/bird", withIntermediateDirectories: true)
         expect("train/bird")
         try FileManager.default.removeItem(atPath: folder.path + "/train/bird")
         try folder.write([0xff, 0xd8], "train/cat/photo.jpg")
@@ -64,7 +75,8 @@ import Training
         try FileManager.default.removeItem(atPath: folder.path + "/train/cat/photo.jpg")
         try folder.write(Array("no image".utf8), "test/dog/broken.png")
         expect("test/dog/broken.png")
-        try folder.write(png(width: 60_000, height: 60_000, depth: 8, color: 0, rows: [0]), "test/dog/broken.png")
+        try folder.write(
+            png(width: 60_000, height: 60_000, depth: 8, color: 0, rows: [0]), "test/dog/broken.png")
         expect("60000x60000")
         var lenient = ImageFolder(name: "pets", location: folder.path)
         lenient.unreadable = .skip
@@ -96,7 +108,9 @@ import Training
         #expect(error?.description.contains("3 images") == true)
         try folder.write(Array(gzip(images).dropLast()), "a/t10k-images-idx3-ubyte.gz")
         let truncated = #expect(throws: DatasetError.self) { try catalog.load("a") }
-        #expect(truncated?.description.contains("t10k-images-idx3-ubyte.gz is damaged at byte \(gzip(images).count - 1)") == true)
+        #expect(
+            truncated?.description.contains(
+                "t10k-images-idx3-ubyte.gz is damaged at byte \(gzip(images).count - 1)") == true)
     }
 
     @Test func unknownNamesListTheCloseOnes() throws {
@@ -113,7 +127,9 @@ import Training
 
     @Test func hashCoversEverything() throws {
         let base = patches(train: 8, test: 4)
-        func changed(_ labels: [String]? = nil, train: LabelledImages? = nil, test: LabelledImages?? = nil) -> [UInt8] {
+        func changed(_ labels: [String]? = nil, train: LabelledImages? = nil, test: LabelledImages?? = nil)
+            -> [UInt8]
+        {
             Dataset(
                 name: "other name", location: "elsewhere", format: .png, labels: labels ?? base.labels,
                 train: train ?? base.train, test: test ?? base.test

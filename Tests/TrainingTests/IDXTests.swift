@@ -44,7 +44,8 @@ import Training
                 bytes[at] ^= 1 << bit
                 guard let file = try? IDX(bytes) else { continue }
                 harmless += 1
-                #expect(file.sizes == [2, 3, 4] && file.elements == IDXTests.elements, "byte \(at) bit \(bit)")
+                #expect(
+                    file.sizes == [2, 3, 4] && file.elements == IDXTests.elements, "byte \(at) bit \(bit)")
             }
         }
         #expect((49...56).contains(harmless))
@@ -63,7 +64,10 @@ import Training
 
     @Test func claimsAllocateNothing() {
         let huge = [0, 0, 8, 3] + [UInt8](repeating: 0xff, count: 12)
-        #expect(throws: DataFormatError(offset: 4, reason: "size 4294967295 asks for more elements than the file can hold")) {
+        #expect(
+            throws: DataFormatError(
+                offset: 4, reason: "size 4294967295 asks for more elements than the file can hold")
+        ) {
             try IDX(huge)
         }
         #expect(throws: DataFormatError.self) { try IDX(gzip(huge)) }
@@ -82,9 +86,10 @@ import Training
         #expect(try IDX(halves).elements == IDXTests.elements)
     }
 
-    @Test(arguments: [
-        (0, 1, "two zero bytes"), (2, 9, "unsigned bytes"), (3, 0, "dimensions"), (3, 5, "dimensions"),
-    ] as [(Int, UInt8, String)])
+    @Test(
+        arguments: [
+            (0, 1, "two zero bytes"), (2, 9, "unsigned bytes"), (3, 0, "dimensions"), (3, 5, "dimensions"),
+        ] as [(Int, UInt8, String)])
     func namesWhatIsWrong(at: Int, value: UInt8, text: String) {
         var bytes = IDXTests.plain
         bytes[at] = value

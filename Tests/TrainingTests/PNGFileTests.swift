@@ -5,7 +5,8 @@ import Testing
 import Training
 
 /// PNG bytes from raw, already filtered rows.
-func png(width: Int, height: Int, depth: UInt8, color: UInt8, rows: [UInt8], extra: [[UInt8]] = []) -> [UInt8] {
+func png(width: Int, height: Int, depth: UInt8, color: UInt8, rows: [UInt8], extra: [[UInt8]] = []) -> [UInt8]
+{
     func big(_ value: Int) -> [UInt8] { (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) } }
     func chunk(_ type: String, _ data: [UInt8]) -> [UInt8] {
         let body = Array(type.utf8) + data
@@ -34,34 +35,57 @@ func png(width: Int, height: Int, depth: UInt8, color: UInt8, rows: [UInt8], ext
     }
 
     static let cases: [Case] = [
-        Case(testDescription: "grey 1", bytes: png(width: 9, height: 1, depth: 1, color: 0, rows: [0, 0b1010_0101, 0x80]),
+        Case(
+            testDescription: "grey 1",
+            bytes: png(width: 9, height: 1, depth: 1, color: 0, rows: [0, 0b1010_0101, 0x80]),
             channels: 1, pixels: [255, 0, 255, 0, 0, 255, 0, 255, 255]),
-        Case(testDescription: "grey 2", bytes: png(width: 4, height: 1, depth: 2, color: 0, rows: [0, 0b0001_1011]),
+        Case(
+            testDescription: "grey 2",
+            bytes: png(width: 4, height: 1, depth: 2, color: 0, rows: [0, 0b0001_1011]),
             channels: 1, pixels: [0, 85, 170, 255]),
-        Case(testDescription: "grey 4", bytes: png(width: 2, height: 1, depth: 4, color: 0, rows: [0, 0x3f]),
+        Case(
+            testDescription: "grey 4", bytes: png(width: 2, height: 1, depth: 4, color: 0, rows: [0, 0x3f]),
             channels: 1, pixels: [51, 255]),
-        Case(testDescription: "grey 8", bytes: png(width: 2, height: 2, depth: 8, color: 0, rows: [0, 1, 2, 2, 3, 4]),
+        Case(
+            testDescription: "grey 8",
+            bytes: png(width: 2, height: 2, depth: 8, color: 0, rows: [0, 1, 2, 2, 3, 4]),
             channels: 1, pixels: [1, 2, 4, 6]),
-        Case(testDescription: "grey 16",
-            bytes: png(width: 4, height: 1, depth: 16, color: 0, rows: [0, 0, 128, 0, 129, 0x80, 0x00, 0xff, 0x7e]),
+        Case(
+            testDescription: "grey 16",
+            bytes: png(
+                width: 4, height: 1, depth: 16, color: 0, rows: [0, 0, 128, 0, 129, 0x80, 0x00, 0xff, 0x7e]),
             channels: 1, pixels: [0, 1, 128, 254]),
-        Case(testDescription: "grey alpha 8", bytes: png(width: 2, height: 1, depth: 8, color: 4, rows: [0, 9, 0, 77, 255]),
+        Case(
+            testDescription: "grey alpha 8",
+            bytes: png(width: 2, height: 1, depth: 8, color: 4, rows: [0, 9, 0, 77, 255]),
             channels: 1, pixels: [9, 77]),
-        Case(testDescription: "RGB 8", bytes: png(width: 1, height: 2, depth: 8, color: 2, rows: [0, 1, 2, 3, 0, 4, 5, 6]),
+        Case(
+            testDescription: "RGB 8",
+            bytes: png(width: 1, height: 2, depth: 8, color: 2, rows: [0, 1, 2, 3, 0, 4, 5, 6]),
             channels: 3, pixels: [1, 2, 3, 4, 5, 6]),
-        Case(testDescription: "RGB 16",
-            bytes: png(width: 1, height: 1, depth: 16, color: 2, rows: [0, 0x12, 0x34, 0xff, 0xff, 0x00, 0x81]),
+        Case(
+            testDescription: "RGB 16",
+            bytes: png(
+                width: 1, height: 1, depth: 16, color: 2, rows: [0, 0x12, 0x34, 0xff, 0xff, 0x00, 0x81]),
             channels: 3, pixels: [18, 255, 1]),
-        Case(testDescription: "RGBA 8", bytes: png(width: 1, height: 1, depth: 8, color: 6, rows: [0, 1, 2, 3, 0]),
+        Case(
+            testDescription: "RGBA 8",
+            bytes: png(width: 1, height: 1, depth: 8, color: 6, rows: [0, 1, 2, 3, 0]),
             channels: 3, pixels: [1, 2, 3]),
-        Case(testDescription: "palette 2",
+        Case(
+            testDescription: "palette 2",
             bytes: png(width: 4, height: 1, depth: 2, color: 3, rows: [0, 0b0001_1011], extra: [palette]),
             channels: 3, pixels: [10, 20, 30, 200, 100, 50, 1, 2, 3, 255, 254, 253]),
-        Case(testDescription: "palette 8 with transparency",
-            bytes: png(width: 2, height: 1, depth: 8, color: 3, rows: [0, 3, 1], extra: [palette, transparency]),
+        Case(
+            testDescription: "palette 8 with transparency",
+            bytes: png(
+                width: 2, height: 1, depth: 8, color: 3, rows: [0, 3, 1], extra: [palette, transparency]),
             channels: 3, pixels: [255, 254, 253, 200, 100, 50]),
-        Case(testDescription: "grey 8 with a transparent value",
-            bytes: png(width: 2, height: 1, depth: 8, color: 0, rows: [0, 5, 6], extra: [Array("tRNS".utf8) + [0, 5]]),
+        Case(
+            testDescription: "grey 8 with a transparent value",
+            bytes: png(
+                width: 2, height: 1, depth: 8, color: 0, rows: [0, 5, 6],
+                extra: [Array("tRNS".utf8) + [0, 5]]),
             channels: 1, pixels: [5, 6]),
     ]
 
@@ -96,7 +120,9 @@ func png(width: Int, height: Int, depth: UInt8, color: UInt8, rows: [UInt8], ext
     @Test func refusesEveryTruncation() {
         let bytes = PNGFileTests.cases[3].bytes
         for count in 0..<bytes.count {
-            #expect(throws: DataFormatError.self, "\(count) bytes") { try PNGFile.decode(Array(bytes[..<count])) }
+            #expect(throws: DataFormatError.self, "\(count) bytes") {
+                try PNGFile.decode(Array(bytes[..<count]))
+            }
         }
     }
 

@@ -56,9 +56,13 @@ import Training
         let configuration = try TrainingLoopTests.configuration()
         let path = folder.path + "/run"
         let run = try RunFolder.create(path, configuration: configuration, force: false)
-        let json = String(decoding: try Data(contentsOf: URL(fileURLWithPath: run.configurationPath)), as: UTF8.self)
-        try folder.write(Array(json.replacing("\"format\" : 1", with: "\"format\" : 7").utf8), "run/config.json")
-        #expect(throws: RunError.version(file: run.configurationPath, found: 7, supported: 1)) { try RunFolder.open(path) }
+        let json = String(
+            decoding: try Data(contentsOf: URL(fileURLWithPath: run.configurationPath)), as: UTF8.self)
+        try folder.write(
+            Array(json.replacing("\"format\" : 1", with: "\"format\" : 7").utf8), "run/config.json")
+        #expect(throws: RunError.version(file: run.configurationPath, found: 7, supported: 1)) {
+            try RunFolder.open(path)
+        }
         try folder.write(Array(json.replacing("\"seed\"", with: "\"sea\"").utf8), "run/config.json")
         #expect(throws: RunError.self) { try RunFolder.open(path) }
         try folder.write([], "run/config.json")
@@ -109,7 +113,8 @@ import Training
         hyper.validationFraction = 0
         let configuration = try RunConfiguration(
             toolkitVersion: "1", dataset: dataset,
-            network: Preset.mlp.architecture(height: 1, width: 2, channels: 3, classes: 2), hyperparameters: hyper)
+            network: Preset.mlp.architecture(height: 1, width: 2, channels: 3, classes: 2),
+            hyperparameters: hyper)
         #expect(configuration.zeroPoints == [50, 15, 7])
         let variance = (1250.0 + 12.5 + 0) / 3
         #expect(abs(Double(configuration.pixelScale) - 1 / variance.squareRoot()) < 1e-6)

@@ -32,7 +32,9 @@ import Training
         let folder = try TemporaryFolder()
         var dataset = patches(train: 12, test: 4)
         // In the order of the folders, as a tree is read.
-        let train = dataset.train.targets.indices.sorted { dataset.train.targets[$0] < dataset.train.targets[$1] }
+        let train = dataset.train.targets.indices.sorted {
+            dataset.train.targets[$0] < dataset.train.targets[$1]
+        }
         dataset = Dataset(
             name: "p", location: "", format: .idx, labels: ["b/B", "a", "A", "ü"],
             train: dataset.train.subset(train.map { Int32($0) }), test: dataset.test)

@@ -23,7 +23,9 @@ import Training
         #expect(Schedule(text)?.description == text)
     }
 
-    @Test(arguments: ["", "cosin", "step", "step:0:0.5", "step:2:0", "step:2:1.5", "step:2:0.5:1", "cosine:2"])
+    @Test(arguments: [
+        "", "cosin", "step", "step:0:0.5", "step:2:0", "step:2:1.5", "step:2:0.5:1", "cosine:2",
+    ])
     func refusesOtherTexts(text: String) {
         #expect(Schedule(text) == nil)
     }

@@ -30,7 +30,12 @@ import Training
 
     @Test func derivedSeedsDiffer() {
         let seeds = (0..<50).flatMap { seed in
-            (0..<50).flatMap { [Seeds.derive(UInt64(seed), .epochOrder, index: $0), Seeds.derive(UInt64(seed), .parameters, index: $0)] }
+            (0..<50).flatMap {
+                [
+                    Seeds.derive(UInt64(seed), .epochOrder, index: $0),
+                    Seeds.derive(UInt64(seed), .parameters, index: $0),
+                ]
+            }
         }
         #expect(Set(seeds).count == seeds.count)
     }

@@ -28,7 +28,9 @@ final class TemporaryFolder {
 /// gzip as zlib makes it, fixed header.
 func gzip(_ bytes: [UInt8]) -> [UInt8] {
     var stream = z_stream()
-    deflateInit2_(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size))
+    deflateInit2_(
+        &stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY, ZLIB_VERSION,
+        Int32(MemoryLayout<z_stream>.size))
     defer { deflateEnd(&stream) }
     var input = bytes
     var output = [UInt8](repeating: 0, count: bytes.count + 1024)
@@ -47,7 +49,8 @@ func gzip(_ bytes: [UInt8]) -> [UInt8] {
 
 /// IDX bytes of the given sizes.
 func idx(_ sizes: [Int], _ elements: [UInt8]) -> [UInt8] {
-    [0, 0, 8, UInt8(sizes.count)] + sizes.flatMap { size in (0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) } }
+    [0, 0, 8, UInt8(sizes.count)]
+        + sizes.flatMap { size in (0..<4).map { UInt8(truncatingIfNeeded: size >> (24 - 8 * $0)) } }
         + elements
 }
 
@@ -63,7 +66,8 @@ func patches(train: Int, test: Int, classes: Int = 4, side: Int = 12, seed: UInt
             let (top, left) = ((target / 2 % 2) * side / 2, (target % 2) * side / 2)
             for y in 0..<side {
                 for x in 0..<side {
-                    let inside = (top..<(top + side / 2)).contains(y) && (left..<(left + side / 2)).contains(x)
+                    let inside =
+                        (top..<(top + side / 2)).contains(y) && (left..<(left + side / 2)).contains(x)
                     pixels.append(UInt8((inside ? 120 : 0) + random.index(below: 130)))
                 }
             }

@@ -25,16 +25,19 @@ import Training
     static func small(_ base: Architecture) -> Architecture {
         var result = base
         result.layers = [
-            .conv2d(filters: 4, kernel: 3, stride: 1, padding: 1), .relu, .maxPool2d(window: 2, stride: 2), .flatten,
+            .conv2d(filters: 4, kernel: 3, stride: 1, padding: 1), .relu, .maxPool2d(window: 2, stride: 2),
+            .flatten,
             .dense(units: 4),
         ]
         return result
     }
 
-    /// Trains in a new folder, stopping after `stops` steps each time and resuming; returns the folder and the finish.
+    /// Trains in a new folder, stopping after each of `stops` steps and resuming.
     static func train(
         _ configuration: RunConfiguration, stops: [Int] = [], workers: Workers = .serial
-    ) throws -> (folder: TemporaryFolder, run: RunFolder, finish: TrainingEvent.Finish, epochs: [TrainingEvent.Epoch]) {
+    ) throws -> (
+        folder: TemporaryFolder, run: RunFolder, finish: TrainingEvent.Finish, epochs: [TrainingEvent.Epoch]
+    ) {
         let temporary = try TemporaryFolder()
         let run = try RunFolder.create(temporary.path + "/run", configuration: configuration, force: false)
         var epochs: [TrainingEvent.Epoch] = []
@@ -65,7 +68,7 @@ import Training
         #expect(try #require(result.finish.bestValidationAccuracy) > 0.9)
     }
 
-    /// Stopped in the first epoch, at its end, in the middle and twice in a row: always the same weights and metrics.
+    /// Stopped early, at the end of an epoch, in the middle, several times: the same weights and metrics.
     @Test(arguments: [[1], [7], [8], [9], [3, 4, 10], [1, 1, 1]])
     func resumedEqualsUninterrupted(stops: [Int]) throws {
         let configuration = try TrainingLoopTests.configuration()
@@ -113,20 +116,22 @@ import Training
         #expect(error?.description.contains("--learning-rate") == true)
     }
 
-    /// The disk fills up while the second epoch is saved: a clear error, and the first checkpoint is intact.
+    /// The disk is full when the position is saved: a clear error, and the checkpoint before is intact.
     @Test func aFullDiskKeepsTheLastCheckpoint() throws {
         let configuration = try TrainingLoopTests.configuration()
         let temporary = try TemporaryFolder()
         let path = temporary.path + "/run"
         let run = try RunFolder.create(path, configuration: configuration, force: false)
-        let first = try TrainingLoop(configuration, dataset: TrainingLoopTests.dataset, folder: run, workers: .serial)
+        let first = try TrainingLoop(
+            configuration, dataset: TrainingLoopTests.dataset, folder: run, workers: .serial)
         var steps = 0
         _ = try first.run(shouldStop: { steps >= 3 }) { if case .step = $0 { steps += 1 } }
         let before = try #require(try run.load(.last, for: configuration))
         let (full, _) = try RunFolder.open(path, file: AtomicFile(write: CheckpointTests.fillsUp))
         let second = try TrainingLoop(
-            configuration, dataset: TrainingLoopTests.dataset, folder: full, checkpoint: before, workers: .serial)
-        let error = #expect(throws: RunError.self) { try second.run { _ in } }
+            configuration, dataset: TrainingLoopTests.dataset, folder: full, checkpoint: before,
+            workers: .serial)
+        let error = #expect(throws: RunError.self) { try second.run(shouldStop: { true }) { _ in } }
         #expect(error?.description.contains("No space left") == true)
         #expect(try run.load(.last, for: configuration) == before)
     }

@@ -59,10 +59,15 @@ struct QueryCommand: AsyncParsableCommand {
         let agent = try network.agent()
         let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
         for (path, png) in files {
-            let answer = try await explained {
-                certified
-                    ? try await client.classifyCertified(.png(png), top: top)
-                    : try await client.classify(.png(png), top: top)
+            let answer: Classification
+            do {
+                answer = try await explained {
+                    certified
+                        ? try await client.classifyCertified(.png(png), top: top)
+                        : try await client.classify(.png(png), top: top)
+                }
+            } catch let failure as CommandFailure where failure.exitStatus == .badData {
+                throw CommandFailure(.badData, "\(path): \(failure.message)")
             }
             report(path, answer)
             if verify { try await check(answer, client) }

@@ -66,13 +66,16 @@ struct DatasetsCommand: ParsableCommand {
         var output: String
 
         func validate() throws {
-            if train < 1 || test < 0 { throw ValidationError("--train must be at least 1 and --test at least 0.") }
+            if train < 1 || test < 0 {
+                throw ValidationError("--train must be at least 1 and --test at least 0.")
+            }
         }
 
         func run() throws {
             try CommandFailure.wrapping {
                 let dataset = try loadDataset(dataset)
-                let count = try SampleWriter(trainPerClass: train, testPerClass: test).write(dataset, to: output)
+                let count = try SampleWriter(trainPerClass: train, testPerClass: test).write(
+                    dataset, to: output)
                 Console.result("\(output): \(count) files")
             }
         }

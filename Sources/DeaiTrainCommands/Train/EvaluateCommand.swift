@@ -14,7 +14,8 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set. Default: the one that it was trained on.")
     var dataset: String?
 
-    @Option(help: "Which images: test, validation or train. Default: test where there is one, else validation.")
+    @Option(
+        help: "Which images: test, validation or train. Default: test where there is one, else validation.")
     var split: Part?
 
     @Option(help: "Which weights of a run: best or last.")
@@ -46,7 +47,9 @@ struct EvaluateCommand: ParsableCommand {
         let result: Evaluation
         let labels: [String]
         let workers = threads.workers
-        func show(_ done: Int, _ images: LabelledImages) { bar.update(Double(done), of: Double(images.count)) }
+        func show(_ done: Int, _ images: LabelledImages) {
+            bar.update(Double(done), of: Double(images.count))
+        }
         switch try ModelSource(source) {
         case .run(let folder, let configuration):
             let model = try FloatModel(folder, configuration, slot: checkpoint)
@@ -68,7 +71,9 @@ struct EvaluateCommand: ParsableCommand {
             part = try images(
                 of: try loadDataset(name, geometry: model.geometry), labels: labels,
                 hyperparameters: provenance?.hyperparameters)
-            result = IntegerClassifier(model, workers: workers).evaluate(part.images) { show($0, part.images) }
+            result = IntegerClassifier(model, workers: workers).evaluate(part.images) {
+                show($0, part.images)
+            }
         }
         bar.clear()
         report(result, part.name, labels)
@@ -84,7 +89,8 @@ struct EvaluateCommand: ParsableCommand {
         switch chosen {
         case .test:
             guard let test = loaded.test else {
-                throw CommandFailure(.badData, "\(loaded.location) has no test images; use --split validation or train")
+                throw CommandFailure(
+                    .badData, "\(loaded.location) has no test images; use --split validation or train")
             }
             return ("test", test)
         case .train: return ("train", loaded.train)
@@ -130,7 +136,9 @@ struct EvaluateCommand: ParsableCommand {
             Console.result(EventRecord("finished", finished).json)
             return
         }
-        let rows = [["CLASS", "IMAGES", "RIGHT"]] + classes.map { [$0.label, "\($0.images)", percentage($0.accuracy)] }
+        let rows =
+            [["CLASS", "IMAGES", "RIGHT"]]
+            + classes.map { [$0.label, "\($0.images)", percentage($0.accuracy)] }
         for line in table(rows, rightAligned: [1, 2]) { Console.result(line) }
         Console.result(
             "\(split) accuracy \(percentage(result.accuracy)) (\(ProgressBar.grouped(result.correct)) of "

@@ -20,7 +20,9 @@ struct ExportCommand: ParsableCommand {
     var output: String?
 
     @Option(
-        help: "Activation ranges: auto (best on the validation images), minmax, mse, percentile or percentile:SHARE.")
+        help:
+            "Activation ranges: auto (best on the validation images), minmax, mse, percentile or percentile:SHARE."
+    )
     var calibration = "auto"
 
     @Option(help: "Training images to calibrate on, at most.")
@@ -42,7 +44,8 @@ struct ExportCommand: ParsableCommand {
 
     func validate() throws {
         if calibration != "auto", CalibrationMethod(calibration) == nil {
-            throw ValidationError("--calibration is auto, minmax, mse, percentile or percentile:SHARE, found \(calibration).")
+            throw ValidationError(
+                "--calibration is auto, minmax, mse, percentile or percentile:SHARE, found \(calibration).")
         }
         if calibrationImages < 1 { throw ValidationError("--calibration-images must be at least 1.") }
     }
@@ -88,23 +91,36 @@ struct ExportCommand: ParsableCommand {
         let hash = hexadecimal(ModelFile.contentHash(result.bytes))
         if json {
             for trial in result.trials {
-                let record = Trial(calibration: trial.method, correct: trial.correct, agreement: trial.agreement)
+                let record = Trial(
+                    calibration: trial.method, correct: trial.correct, agreement: trial.agreement)
                 Console.result(EventRecord("calibration", record).json)
             }
             let finished = Finished(
-                file: path, bytes: result.bytes.count, sha256: hash, split: report.split, images: report.images,
-                accuracy: report.int8Accuracy, floatAccuracy: report.floatAccuracy, agreement: report.agreement,
+                file: path, bytes: result.bytes.count, sha256: hash, split: report.split,
+                images: report.images,
+                accuracy: report.int8Accuracy, floatAccuracy: report.floatAccuracy,
+                agreement: report.agreement,
                 calibration: result.provenance.calibration.method,
                 multiplyAccumulates: Int(result.model.multiplyAccumulates))
             Console.result(EventRecord("finished", finished).json)
             return report.int8Accuracy
         }
         for trial in result.trials {
-            Console.note("calibration \(trial.method): \(trial.correct) right, \(trial.agreement) as the float network (validation)")
+            Console.note(
+                "calibration \(trial.method): \(trial.correct) right, "
+                    + "\(trial.agreement) as the float network (validation)"
+            )
         }
         let rows = [
-            ["float accuracy", percentage(report.floatAccuracy) + " on \(ProgressBar.grouped(report.images)) \(report.split) images"],
-            ["int8 accuracy", percentage(report.int8Accuracy) + " (calibration \(result.provenance.calibration.method))"],
+            [
+                "float accuracy",
+                percentage(report.floatAccuracy)
+                    + " on \(ProgressBar.grouped(report.images)) \(report.split) images",
+            ],
+            [
+                "int8 accuracy",
+                percentage(report.int8Accuracy) + " (calibration \(result.provenance.calibration.method))",
+            ],
             ["agreement", percentage(report.agreement)],
             ["size", ProgressBar.grouped(result.bytes.count) + " bytes"],
             ["sha256", hash],

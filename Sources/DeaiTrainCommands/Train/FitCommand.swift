@@ -9,9 +9,10 @@ struct FitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fit", abstract: "Train a network on a data set.",
         discussion: """
-            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes the step, \
-            saves and exits with 130; --resume goes on with the same result as an uninterrupted run. The same \
-            settings give the same weights, bit for bit, with any number of threads. The test images are looked at once, at the end.
+            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes \
+            the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
+            run. The same settings give the same weights, bit for bit, with any number of threads. \
+            The test images are looked at once, at the end.
             """)
 
     @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
@@ -47,10 +48,13 @@ struct FitCommand: ParsableCommand {
     static let modelNames = Preset.allCases.map { "\($0.name)" }.joined(separator: ", ")
 
     func validate() throws {
-        if resume, force { throw ValidationError("--resume goes on with a run, --force replaces it: choose one.") }
+        if resume, force {
+            throw ValidationError("--resume goes on with a run, --force replaces it: choose one.")
+        }
         if saveEverySteps < 0 { throw ValidationError("--save-every-steps must be at least 0.") }
         if let requireAccuracy, !(0...1).contains(requireAccuracy) {
-            throw ValidationError("--require-accuracy is a fraction between 0 and 1, found \(requireAccuracy).")
+            throw ValidationError(
+                "--require-accuracy is a fraction between 0 and 1, found \(requireAccuracy).")
         }
     }
 
@@ -79,7 +83,9 @@ struct FitCommand: ParsableCommand {
         let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
         guard case .finished(let finish) = outcome else {
             throw CommandFailure(
-                .interrupted, "interrupted; everything is saved in \(runPath), go on with: deai-train fit --run \(runPath) --resume")
+                .interrupted,
+                "interrupted; everything is saved in \(runPath), go on with: deai-train fit --run \(runPath) --resume"
+            )
         }
         return try finishRun(finish, configuration, dataset, folder, workers)
     }
@@ -153,12 +159,14 @@ struct FitCommand: ParsableCommand {
     ) throws -> Double {
         let best = try folder.load(.best, for: configuration)
         let held = Split(
-            targets: dataset.train.targets, validationFraction: configuration.hyperparameters.validationFraction,
+            targets: dataset.train.targets,
+            validationFraction: configuration.hyperparameters.validationFraction,
             seed: configuration.hyperparameters.seed)
         let images = dataset.test ?? dataset.train.subset(held.validation)
         let split = dataset.test == nil ? "validation" : "test"
         let result = try FloatClassifier(
-            architecture: try configuration.network.architecture(), preprocessing: configuration.preprocessing,
+            architecture: try configuration.network.architecture(),
+            preprocessing: configuration.preprocessing,
             parameters: best?.parameters ?? [], workers: workers
         ).evaluate(images)
         let record = EventRecord(
@@ -173,7 +181,8 @@ struct FitCommand: ParsableCommand {
         } else {
             Console.result(
                 "\(split) accuracy \(percentage(result.accuracy)) on \(ProgressBar.grouped(result.images)) images "
-                    + "(weights of epoch \(finish.bestEpoch)), trained in \(ProgressBar.duration(finish.seconds))")
+                    + "(weights of epoch \(finish.bestEpoch)), trained in \(ProgressBar.duration(finish.seconds))"
+            )
             Console.result("weights \(finish.bestWeightHash)")
             Console.result("run     \(runPath)")
         }

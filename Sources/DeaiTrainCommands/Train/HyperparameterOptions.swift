@@ -51,7 +51,8 @@ struct HyperparameterOptions: ParsableArguments {
         }
         return [
             change("epochs", epochs, run.epochs), change("batch", batch, run.batch),
-            change("learning-rate", learningRate, run.learningRate), change("schedule", schedule, run.schedule),
+            change("learning-rate", learningRate, run.learningRate),
+            change("schedule", schedule, run.schedule),
             change("momentum", momentum, run.momentum), change("weight-decay", weightDecay, run.weightDecay),
             change("nesterov", nesterov ? true : nil, run.nesterov),
             change("validation-fraction", validationFraction, run.validationFraction),

@@ -38,8 +38,9 @@ struct InspectCommand: ParsableCommand {
     }
 
     private func show(_ summary: ModelSummary) {
-        Console.result("\(summary.name) (\(summary.kind)), input \(summary.input), \(summary.labels.count) classes: "
-            + summary.labels.joined(separator: ", "))
+        Console.result(
+            "\(summary.name) (\(summary.kind)), input \(summary.input), \(summary.labels.count) classes: "
+                + summary.labels.joined(separator: ", "))
         var rows = [["LAYER", "OUTPUT", "PARAMETERS", "MACS", "BYTES"]]
         rows += summary.layers.map { layer in
             [
@@ -48,7 +49,8 @@ struct InspectCommand: ParsableCommand {
             ]
         }
         rows.append([
-            "total", "", ProgressBar.grouped(summary.parameters), ProgressBar.grouped(summary.multiplyAccumulates),
+            "total", "", ProgressBar.grouped(summary.parameters),
+            ProgressBar.grouped(summary.multiplyAccumulates),
             ProgressBar.grouped(summary.layers.reduce(0) { $0 + $1.bytes }),
         ])
         for line in table(rows, rightAligned: [2, 3, 4]) { Console.result(line) }

@@ -18,7 +18,8 @@ final class Interrupts {
         let flag = flag
         for signal in Interrupts.signals {
             Foundation.signal(signal, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: signal, queue: .global(qos: .userInteractive))
+            let source = DispatchSource.makeSignalSource(
+                signal: signal, queue: .global(qos: .userInteractive))
             source.setEventHandler {
                 let isSecond = flag.raised.exchange(true, ordering: .relaxed)
                 if isSecond { Foundation.exit(ExitStatus.interrupted.rawValue) }

@@ -19,7 +19,10 @@ struct ThreadOptions: ParsableArguments {
 
 /// How a PNG tree is read.
 struct ImageOptions: ParsableArguments {
-    @Option(help: "Bring PNG images to HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS. Default: the size of the first image.")
+    @Option(
+        help:
+            "Bring PNG images to HEIGHTxWIDTH or HEIGHTxWIDTHxCHANNELS. Default: the size of the first image."
+    )
     var input: ImageGeometry?
 
     @Flag(help: "Leave out images that cannot be read (each is named) instead of stopping.")
@@ -34,7 +37,8 @@ extension ImageGeometry: ExpressibleByArgument {
         let sizes = argument.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
         guard (2...3).contains(sizes.count), let height = sizes[0], let width = sizes[1] else { return nil }
         let channels = sizes.count == 3 ? sizes[2] : 1
-        guard let channels, (1...4096).contains(height), (1...4096).contains(width), [1, 3].contains(channels)
+        guard let channels, (1...4096).contains(height), (1...4096).contains(width),
+            [1, 3].contains(channels)
         else { return nil }
         self.init(height: height, width: width, channels: channels)
     }
@@ -66,7 +70,9 @@ func percentage(_ fraction: Double) -> String { String(format: "%.2f %%", fracti
 /// Rows of a table with columns padded to equal width, numbers to the right.
 func table(_ rows: [[String]], rightAligned: Set<Int>) -> [String] {
     let columns = rows.map(\.count).max() ?? 0
-    let widths = (0..<columns).map { column in rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0 }
+    let widths = (0..<columns).map { column in
+        rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+    }
     return rows.map { row in
         let cells = row.enumerated().map { column, text in
             let space = String(repeating: " ", count: widths[column] - text.count)

@@ -6,7 +6,7 @@ protocol TrainingRenderer {
     func render(_ event: TrainingEvent)
 }
 
-/// JSON Lines on standard output: every event except single steps, of which there is one per hundredth of an epoch.
+/// JSON Lines on standard output: every event, but of the steps only one per hundredth of an epoch.
 struct JSONRenderer: TrainingRenderer {
     func render(_ event: TrainingEvent) {
         if case .step(let step) = event {

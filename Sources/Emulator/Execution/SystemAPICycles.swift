@@ -7,7 +7,13 @@ extension Execution {
 
     func cyclesCall(_ call: SystemCall, _ a: SystemArguments) throws(ExecutionFailure) {
         if call == .mintCycles128 {
-            throw .contractViolation("ic0.mint_cycles128 cannot be executed on non Cycles Minting Canister")
+            guard canister.id == canister.configuration.cyclesMintingCanister else {
+                throw .contractViolation("ic0.mint_cycles128 cannot be executed on non Cycles Minting Canister")
+            }
+            let amount = min(a.amount(0), UInt128.max - balance)
+            balance += amount
+            try write(amount, at: a.address(2))
+            return
         }
         try charge(500)
         switch call {

@@ -142,6 +142,7 @@ public final class Subnet: @unchecked Sendable {
         for _ in 0..<64 {
             let next = lock.withLock { () -> (sequence: UInt64, message: QueuedMessage, state: CanisterState, time: UInt64)? in
                 guard !closed, let next = canister.pop() else { return nil }
+                markProcessing(next.message)
                 return (next.sequence, next.message, canister.state, newTime())
             }
             guard let next else { break }
@@ -172,6 +173,15 @@ public final class Subnet: @unchecked Sendable {
         }
     }
 
+    /// Shows an ingress message as being processed; not durable, for it starts again after a crash.
+    private func markProcessing(_ message: QueuedMessage) {
+        switch message {
+        case .request(let call), .management(let call):
+            if case .ingress(let id) = call.origin { requests[id]?.status = .processing }
+        case .response, .heartbeat, .timer: break
+        }
+    }
+
     // MARK: Commit
 
     /// Makes a step durable, then visible, then tells who waits for it.
@@ -181,7 +191,7 @@ public final class Subnet: @unchecked Sendable {
         var targets: [(Canister, QueuedMessage, UInt64)] = []
         lock.withLock {
             for entry in step.sends {
-                let target = table[entry.to] ?? step.created.first { $0.state.id == entry.to } ?? (entry.to == canister.state.id ? canister : management)
+                let target = table[entry.to] ?? management
                 targets.append((target, entry.message, nextSequence))
                 step.store.addedMessages.append((nextSequence, entry.to, entry.message))
                 nextSequence += 1

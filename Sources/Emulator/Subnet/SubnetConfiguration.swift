@@ -11,6 +11,8 @@ public struct SubnetConfiguration: Sendable {
     public var firstCanister: UInt64 = 0
     /// Number of canister ids in the range (the archived reference implementation gives each subnet 2^20).
     public var canisterRange: UInt64 = 1 << 20
+    /// The one canister that may mint cycles; nil on an application subnet.
+    public var cyclesMintingCanister: Principal?
     /// Nanoseconds since 1970; replaced in tests.
     public var clock: @Sendable () -> UInt64 = {
         var now = timespec()

@@ -40,6 +40,7 @@ extension Subnet {
             let target = try ManagementMethod.route(call, isIngress: true)
             guard let id = target else { return management }
             guard let canister = lock.withLock({ table[id] }) else { throw Self.notFound(id) }
+            try check(call, lock.withLock { canister.state })
             return canister
         }
         guard let canister = lock.withLock({ table[message.canister] }) else { throw Self.notFound(message.canister) }

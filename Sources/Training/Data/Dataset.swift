@@ -42,7 +42,8 @@ public struct LabelledImages: Sendable {
         classes: UnsafeMutableBufferPointer<UInt8>
     ) {
         let size = geometry.byteCount
-        precondition(images.count >= indexes.count * size && classes.count >= indexes.count, "buffer too small")
+        precondition(
+            images.count >= indexes.count * size && classes.count >= indexes.count, "buffer too small")
         pixels.withUnsafeBufferPointer { source in
             for (place, index) in indexes.enumerated() {
                 let image = source[(Int(index) * size)..<((Int(index) + 1) * size)]
@@ -134,7 +135,8 @@ extension LabelledImages {
             let image = PixelImage(
                 width: geometry.width, height: geometry.height, channels: geometry.channels,
                 pixels: Array(pixels[(index * geometry.byteCount)..<((index + 1) * geometry.byteCount)]))
-            result += image.fitted(width: target.width, height: target.height, channels: target.channels).pixels
+            result +=
+                image.fitted(width: target.width, height: target.height, channels: target.channels).pixels
         }
         return LabelledImages(geometry: target, pixels: result, targets: targets)
     }

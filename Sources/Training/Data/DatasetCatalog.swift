@@ -9,8 +9,10 @@ public struct DatasetCatalog: Sendable {
         self.roots = roots
     }
 
-    /// The folders of DEAI_DATASETS (separated by colons), `datasets` in the current folder, and where Debian puts data sets.
-    public static func standard(environment: [String: String] = ProcessInfo.processInfo.environment) -> DatasetCatalog {
+    /// The folders of DEAI_DATASETS (separated by colons), `datasets` here, and where Debian puts data sets.
+    public static func standard(environment: [String: String] = ProcessInfo.processInfo.environment)
+        -> DatasetCatalog
+    {
         let own = (environment["DEAI_DATASETS"] ?? "").split(separator: ":").map(String.init)
         return DatasetCatalog(roots: own + ["datasets", "/usr/local/share/datasets", "/usr/share/datasets"])
     }
@@ -70,7 +72,8 @@ public struct DatasetCatalog: Sendable {
     ) throws(DatasetError) -> Dataset {
         let (name, location) = try locate(name)
         guard IDXFolder.parts(among: try HostFile.names(in: location)) != nil else {
-            return try ImageFolder(name: name, location: location, geometry: geometry, unreadable: unreadable).load()
+            return try ImageFolder(name: name, location: location, geometry: geometry, unreadable: unreadable)
+                .load()
         }
         let dataset = try IDXFolder(name: name, location: location).load()
         return geometry.map(dataset.fitted(to:)) ?? dataset

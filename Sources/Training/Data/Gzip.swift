@@ -67,7 +67,8 @@ public enum Gzip {
                     if end == input.count { return nil }
                     guard input.count - end >= 2, input[end] == 0x1f, input[end + 1] == 0x8b else {
                         return DataFormatError(
-                            offset: end, reason: "\(input.count - end) bytes follow the end of the gzip stream")
+                            offset: end,
+                            reason: "\(input.count - end) bytes follow the end of the gzip stream")
                     }
                     inflateReset(&stream)
                 case Z_BUF_ERROR where offset() == input.count:

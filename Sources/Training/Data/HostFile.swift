@@ -13,7 +13,9 @@ enum HostFile {
             throw .unreadable(file: path, reason: "it is not a regular file")
         }
         guard status.st_size <= limit else {
-            throw .corrupt(file: path, offset: nil, reason: "\(status.st_size) bytes are more than the limit of \(limit)")
+            throw .corrupt(
+                file: path, offset: nil, reason: "\(status.st_size) bytes are more than the limit of \(limit)"
+            )
         }
         let size = Int(status.st_size)
         var failure: String?
@@ -61,7 +63,9 @@ enum HostFile {
                 .filter { !$0.hasPrefix(".") }
                 .sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
         } catch {
-            throw .unreadable(file: folder, reason: HostFile.exists(folder) ? "the folder cannot be listed" : "there is no such folder")
+            throw .unreadable(
+                file: folder,
+                reason: HostFile.exists(folder) ? "the folder cannot be listed" : "there is no such folder")
         }
     }
 }

@@ -54,10 +54,12 @@ public struct IDX: Equatable, Sendable {
 
         init(_ bytes: [UInt8], available: Int, exact: Bool) throws(DataFormatError) {
             guard bytes.count >= 4 else {
-                throw DataFormatError(offset: bytes.count, reason: "too short for the four bytes of an IDX header")
+                throw DataFormatError(
+                    offset: bytes.count, reason: "too short for the four bytes of an IDX header")
             }
             guard bytes[0] == 0, bytes[1] == 0 else {
-                throw DataFormatError(offset: 0, reason: "not an IDX file: it does not begin with two zero bytes")
+                throw DataFormatError(
+                    offset: 0, reason: "not an IDX file: it does not begin with two zero bytes")
             }
             guard bytes[2] == 0x08 else {
                 throw DataFormatError(

@@ -47,7 +47,8 @@ struct IDXFolder {
     }
 
     /// The sizes that the headers promise.
-    func summary() throws(DatasetError) -> (train: Int, test: Int, geometry: ImageGeometry, labels: [String]) {
+    func summary() throws(DatasetError) -> (train: Int, test: Int, geometry: ImageGeometry, labels: [String])
+    {
         guard let parts = IDXFolder.parts(among: try HostFile.names(in: location)) else {
             throw .invalid(location: location, reason: "expected the files train-images… and train-labels…")
         }
@@ -70,12 +71,15 @@ struct IDXFolder {
         let labels = try read(labelsPath)
         let geometry = try geometry(images.sizes, path: imagesPath)
         guard labels.sizes.count == 1 else {
-            throw .corrupt(file: labelsPath, offset: 3, reason: "labels have one dimension, found \(labels.sizes.count)")
+            throw .corrupt(
+                file: labelsPath, offset: 3, reason: "labels have one dimension, found \(labels.sizes.count)")
         }
         guard labels.sizes[0] == images.sizes[0] else {
             throw .invalid(
                 location: location,
-                reason: "\(part.images) has \(images.sizes[0]) images, \(part.labels) has \(labels.sizes[0]) labels")
+                reason:
+                    "\(part.images) has \(images.sizes[0]) images, \(part.labels) has \(labels.sizes[0]) labels"
+            )
         }
         guard images.sizes[0] > 0 else {
             throw .corrupt(file: imagesPath, offset: 4, reason: "it holds no images")
@@ -97,11 +101,14 @@ struct IDXFolder {
         guard (3...4).contains(sizes.count), channels == 1 || channels == 3 else {
             throw .corrupt(
                 file: path, offset: 3,
-                reason: "images have sizes count, height, width and possibly channels (1 or 3), found \(sizes)")
+                reason:
+                    "images have sizes count, height, width and possibly channels (1 or 3), found \(sizes)")
         }
         let limits = PNGFile.limits
-        guard (1...limits.maximumHeight).contains(sizes[1]), (1...limits.maximumWidth).contains(sizes[2]) else {
-            throw .corrupt(file: path, offset: 8, reason: "images of \(sizes[1])x\(sizes[2]) pixels are not supported")
+        guard (1...limits.maximumHeight).contains(sizes[1]), (1...limits.maximumWidth).contains(sizes[2])
+        else {
+            throw .corrupt(
+                file: path, offset: 8, reason: "images of \(sizes[1])x\(sizes[2]) pixels are not supported")
         }
         return ImageGeometry(height: sizes[1], width: sizes[2], channels: channels)
     }

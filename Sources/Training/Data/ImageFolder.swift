@@ -16,7 +16,9 @@ public struct ImageFolder: Sendable {
     public var geometry: ImageGeometry?
     public var unreadable: Unreadable
 
-    public init(name: String, location: String, geometry: ImageGeometry? = nil, unreadable: Unreadable = .stop) {
+    public init(
+        name: String, location: String, geometry: ImageGeometry? = nil, unreadable: Unreadable = .stop
+    ) {
         self.name = name
         self.location = location
         self.geometry = geometry
@@ -30,7 +32,8 @@ public struct ImageFolder: Sendable {
         let classes = try classes(in: trainRoot)
         let trainFiles = try files(of: classes, in: trainRoot)
         let testRoot = location + "/test"
-        let testFiles = hasParts && HostFile.isDirectory(testRoot) ? try self.testFiles(of: classes, in: testRoot) : nil
+        let testFiles =
+            hasParts && HostFile.isDirectory(testRoot) ? try self.testFiles(of: classes, in: testRoot) : nil
 
         let target: ImageGeometry
         if let geometry { target = geometry } else { target = try commonGeometry(trainFiles) }
@@ -50,7 +53,8 @@ public struct ImageFolder: Sendable {
         let classes = try classes(in: trainRoot)
         let train = try files(of: classes, in: trainRoot)
         let testRoot = location + "/test"
-        let test = hasParts && HostFile.isDirectory(testRoot) ? try testFiles(of: classes, in: testRoot).count : 0
+        let test =
+            hasParts && HostFile.isDirectory(testRoot) ? try testFiles(of: classes, in: testRoot).count : 0
         return (train.count, test, classes.map(\.label), train[0].path)
     }
 
@@ -69,10 +73,12 @@ public struct ImageFolder: Sendable {
     private func classes(in root: String) throws(DatasetError) -> [Class] {
         let folders = try HostFile.names(in: root).filter { HostFile.isDirectory(root + "/" + $0) }
         guard !folders.isEmpty else {
-            throw .invalid(location: root, reason: "it has no folders; expected one folder of PNG files per class")
+            throw .invalid(
+                location: root, reason: "it has no folders; expected one folder of PNG files per class")
         }
         guard folders.count <= 256 else {
-            throw .invalid(location: root, reason: "it has \(folders.count) class folders; at most 256 are supported")
+            throw .invalid(
+                location: root, reason: "it has \(folders.count) class folders; at most 256 are supported")
         }
         let list = location + "/labels.txt"
         guard HostFile.exists(list) else { return folders.map { Class(folder: $0, label: $0) } }
@@ -82,7 +88,8 @@ public struct ImageFolder: Sendable {
         }
         let listed = classes.map(\.folder)
         if let missing = listed.first(where: { !folders.contains($0) }) {
-            throw .invalid(location: root, reason: "labels.txt names the class folder “\(missing)”, which is not there")
+            throw .invalid(
+                location: root, reason: "labels.txt names the class folder “\(missing)”, which is not there")
         }
         if let extra = folders.first(where: { !listed.contains($0) }) {
             throw .invalid(location: root, reason: "the class folder “\(extra)” is not listed in labels.txt")
@@ -105,7 +112,9 @@ public struct ImageFolder: Sendable {
             }
             let images = names.filter { $0.lowercased().hasSuffix(".png") }
             guard !images.isEmpty else {
-                throw .invalid(location: folder, reason: "the class folder holds no PNG files; add images or remove the folder")
+                throw .invalid(
+                    location: folder,
+                    reason: "the class folder holds no PNG files; add images or remove the folder")
             }
             files += images.map { File(path: folder + "/" + $0, target: UInt8(index)) }
         }
@@ -115,16 +124,19 @@ public struct ImageFolder: Sendable {
     private func testFiles(of classes: [Class], in root: String) throws(DatasetError) -> [File] {
         let folders = try HostFile.names(in: root).filter { HostFile.isDirectory(root + "/" + $0) }
         if let extra = folders.first(where: { folder in !classes.contains { $0.folder == folder } }) {
-            throw .invalid(location: root, reason: "the test class “\(extra)” has no folder in the training part")
+            throw .invalid(
+                location: root, reason: "the test class “\(extra)” has no folder in the training part")
         }
         if let missing = classes.first(where: { !folders.contains($0.folder) }) {
-            throw .invalid(location: root, reason: "the class “\(missing.folder)” has no folder in the test part")
+            throw .invalid(
+                location: root, reason: "the class “\(missing.folder)” has no folder in the test part")
         }
         return try files(of: classes, in: root)
     }
 
     private static func isOtherImage(_ name: String) -> Bool {
-        ["jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"].contains((name as NSString).pathExtension.lowercased())
+        ["jpg", "jpeg", "gif", "bmp", "webp", "tif", "tiff"].contains(
+            (name as NSString).pathExtension.lowercased())
     }
 
     // MARK: The images

@@ -19,7 +19,8 @@ public enum PNGFile {
             throw DataFormatError(
                 offset: 16,
                 reason: "an image of \(width)x\(height) pixels is larger than the limit of "
-                    + "\(limits.maximumWidth)x\(limits.maximumHeight) and \(limits.maximumPixels) pixels in all")
+                    + "\(limits.maximumWidth)x\(limits.maximumHeight) and \(limits.maximumPixels) pixels in all"
+            )
         }
         return ImageGeometry(height: height, width: width, channels: Int(header.channels))
     }
@@ -69,6 +70,7 @@ public enum PNGFile {
         }
         guard code != 0 else { return }
         let text = message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        throw DataFormatError(offset: nil, reason: "not a readable PNG image: " + String(decoding: text, as: UTF8.self))
+        throw DataFormatError(
+            offset: nil, reason: "not a readable PNG image: " + String(decoding: text, as: UTF8.self))
     }
 }

@@ -35,7 +35,8 @@ public struct SampleWriter: Sendable {
             for (target, name) in folders.enumerated() {
                 try FileManager.default.createDirectory(
                     atPath: folder + "/" + part + "/" + name, withIntermediateDirectories: true)
-                let chosen = images.targets.indices.lazy.filter { Int(images.targets[$0]) == target }.prefix(perClass)
+                let chosen = images.targets.indices.lazy.filter { Int(images.targets[$0]) == target }.prefix(
+                    perClass)
                 for index in chosen {
                     let size = images.geometry.byteCount
                     let png = try PNGFile.encode(
@@ -51,7 +52,7 @@ public struct SampleWriter: Sendable {
         return sums.count
     }
 
-    /// Labels as folder names: lower case, anything but letters and digits becomes a hyphen; made distinct by number.
+    /// Labels as folder names: lower-case letters, digits and hyphens, made distinct by number.
     static func folderNames(_ labels: [String]) -> [String] {
         var used = Set<String>()
         return labels.enumerated().map { index, label in

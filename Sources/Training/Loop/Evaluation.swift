@@ -54,7 +54,8 @@ public final class FloatClassifier {
     ) throws(RunError) {
         do {
             let network = try Network(architecture)
-            evaluator = try Evaluator(network: network, preprocessing: preprocessing, batch: batch, workers: workers)
+            evaluator = try Evaluator(
+                network: network, preprocessing: preprocessing, batch: batch, workers: workers)
         } catch let error as NetworkError {
             throw .invalid(error.explanation)
         } catch let error as LearnerError {
@@ -79,7 +80,8 @@ public final class FloatClassifier {
             let count = min(chunk, images.count - start)
             do {
                 logits += try images.pixels.withUnsafeBufferPointer { pixels throws(LearnerError) in
-                    let part = UnsafeBufferPointer(rebasing: pixels[(start * size)..<((start + count) * size)])
+                    let part = UnsafeBufferPointer(
+                        rebasing: pixels[(start * size)..<((start + count) * size)])
                     return try evaluator.logits(pixels: part, count: count, parameters: parameters)
                 }
             } catch {

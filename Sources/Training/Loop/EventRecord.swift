@@ -45,7 +45,8 @@ extension TrainingEvent {
         case .epoch(let epoch): EventRecord("epoch", epoch).json
         case .saved(let slot, let epoch, let step):
             EventRecord("saved", Position(slot: slot, epoch: epoch, step: step)).json
-        case .interrupted(let epoch, let step): EventRecord("interrupted", Position(epoch: epoch, step: step)).json
+        case .interrupted(let epoch, let step):
+            EventRecord("interrupted", Position(epoch: epoch, step: step)).json
         case .finished(let finish): EventRecord("trained", finish).json
         }
     }

@@ -47,7 +47,8 @@ extension Schedule: Codable, CustomStringConvertible {
         case ("constant", 1): self = .constant
         case ("cosine", 1): self = .cosine
         case ("step", 3):
-            guard let epochs = Int(fields[1]), epochs > 0, let factor = Float(fields[2]), factor > 0, factor <= 1
+            guard let epochs = Int(fields[1]), epochs > 0, let factor = Float(fields[2]), factor > 0,
+                factor <= 1
             else { return nil }
             self = .step(epochs: epochs, factor: factor)
         default: return nil

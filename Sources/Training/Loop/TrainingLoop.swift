@@ -73,7 +73,8 @@ public final class TrainingLoop {
                 .init(
                     network: configuration.network.summary, parameters: learner.network.parameterCount,
                     trainImages: split.train.count, validationImages: validation.count, epochs: hyper.epochs,
-                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step)), observe)
+                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step)),
+            observe)
         let clock = ContinuousClock()
         let start = clock.now
         while progress.epoch < hyper.epochs {
@@ -142,7 +143,8 @@ public final class TrainingLoop {
             observe(
                 .step(
                     .init(
-                        epoch: progress.epoch + 1, step: progress.step, stepsPerEpoch: total, images: indexes.endIndex,
+                        epoch: progress.epoch + 1, step: progress.step, stepsPerEpoch: total,
+                        images: indexes.endIndex,
                         loss: result.loss, meanLoss: progress.lossSum / Double(progress.step),
                         accuracy: Double(progress.correct) / Double(indexes.endIndex),
                         learningRate: learner.optimizer.learningRate)))
@@ -152,7 +154,9 @@ public final class TrainingLoop {
                 try emit(.interrupted(epoch: progress.epoch + 1, step: progress.step), observe)
                 return false
             }
-            if saveEverySteps > 0, progress.step % saveEverySteps == 0 { try save(progress, as: .last, observe) }
+            if saveEverySteps > 0, progress.step % saveEverySteps == 0 {
+                try save(progress, as: .last, observe)
+            }
         }
         return true
     }
@@ -163,7 +167,8 @@ public final class TrainingLoop {
         let done = progress.epoch * stepsPerEpoch + progress.step
         learner.optimizer.learningRate =
             hyper.learningRate
-            * hyper.schedule.factor(step: done, total: hyper.epochs * stepsPerEpoch, stepsPerEpoch: stepsPerEpoch)
+            * hyper.schedule.factor(
+                step: done, total: hyper.epochs * stepsPerEpoch, stepsPerEpoch: stepsPerEpoch)
         do {
             return try pixels.withUnsafeMutableBufferPointer { pixels throws(LearnerError) in
                 try classes.withUnsafeMutableBufferPointer { classes throws(LearnerError) in
@@ -176,7 +181,8 @@ public final class TrainingLoop {
             }
         } catch .notFinite {
             throw .diverged(
-                epoch: progress.epoch + 1, step: progress.step + 1, learningRate: learner.optimizer.learningRate)
+                epoch: progress.epoch + 1, step: progress.step + 1,
+                learningRate: learner.optimizer.learningRate)
         } catch {
             throw .invalid(error.explanation)
         }
@@ -210,9 +216,11 @@ public final class TrainingLoop {
         try emit(
             .epoch(
                 .init(
-                    epoch: progress.epoch, epochs: hyper.epochs, trainLoss: trainLoss, trainAccuracy: trainAccuracy,
+                    epoch: progress.epoch, epochs: hyper.epochs, trainLoss: trainLoss,
+                    trainAccuracy: trainAccuracy,
                     validationLoss: result?.loss, validationAccuracy: result?.accuracy, best: isBest,
-                    imagesPerSecond: seconds > 0 ? Double(imagesSeen) / seconds : nil, seconds: seconds)), observe)
+                    imagesPerSecond: seconds > 0 ? Double(imagesSeen) / seconds : nil, seconds: seconds)),
+            observe)
     }
 
     /// Puts the event into the log of the run, steps apart, and tells the observer.

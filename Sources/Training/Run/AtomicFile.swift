@@ -1,6 +1,6 @@
 import Foundation
 
-/// Writes files so that a reader, or the next run after a crash, sees the old bytes or the new ones and nothing between.
+/// Writes files so that a reader, even after a crash, sees the old bytes or the new ones and nothing between.
 public struct AtomicFile: Sendable {
     /// The system call that stores bytes; tests put a full disk in its place.
     public typealias WriteCall = @Sendable (Int32, UnsafeRawPointer, Int) -> Int

@@ -95,7 +95,8 @@ public struct Checkpoint: Equatable, Sendable {
         let headerOffset = reader.offset
         let json = try reader.take(jsonBytes, "the header")
         guard let header = try? JSONDecoder().decode(Header.self, from: Data(json)) else {
-            throw .damaged(file: file, offset: headerOffset, reason: "the header does not have the expected fields")
+            throw .damaged(
+                file: file, offset: headerOffset, reason: "the header does not have the expected fields")
         }
         let parameterCount = Int(try reader.integer(4, "the number of parameters"))
         let stateCount = Int(try reader.integer(4, "the number of optimizer tensors"))
@@ -123,7 +124,9 @@ public struct Checkpoint: Equatable, Sendable {
     private static func floats(_ bytes: ArraySlice<UInt8>) -> [Float] {
         bytes.withUnsafeBytes { raw in
             (0..<(raw.count / 4)).map {
-                Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
+                Float(
+                    bitPattern: UInt32(
+                        littleEndian: raw.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)))
             }
         }
     }

@@ -21,7 +21,8 @@ public struct NetworkDescription: Equatable, Sendable, Codable {
     public init(_ architecture: Architecture) {
         name = String(decoding: architecture.name, as: UTF8.self)
         input = ImageGeometry(
-            height: architecture.inputHeight, width: architecture.inputWidth, channels: architecture.inputChannels)
+            height: architecture.inputHeight, width: architecture.inputWidth,
+            channels: architecture.inputChannels)
         classes = architecture.classes
         layers = architecture.layers.map { layer in
             var description = LayerDescription(kind: "\(layer.name)")
@@ -45,7 +46,10 @@ public struct NetworkDescription: Equatable, Sendable, Codable {
     public func architecture() throws(RunError) -> Architecture {
         var result: [Layer] = []
         for (index, layer) in layers.enumerated() {
-            switch (layer.kind, layer.filters, layer.kernel, layer.window, layer.stride, layer.padding, layer.units) {
+            switch (
+                layer.kind, layer.filters, layer.kernel, layer.window, layer.stride, layer.padding,
+                layer.units
+            ) {
             case ("conv2d", let filters?, let kernel?, _, let stride?, let padding?, _):
                 result.append(.conv2d(filters: filters, kernel: kernel, stride: stride, padding: padding))
             case ("maxPool2d", _, _, let window?, let stride?, _, _):

@@ -35,7 +35,9 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
 
     public var preprocessing: Preprocessing { Preprocessing(zeroPoints: zeroPoints, scale: pixelScale) }
 
-    /// The configuration for training `network` on `dataset`; zero points and scale come from the images that are trained on.
+    /// The configuration for training `network` on `dataset`.
+    ///
+    /// Zero points and scale come from the images that are trained on.
     public init(
         toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters
     ) throws(RunError) {
@@ -76,10 +78,13 @@ public struct Hyperparameters: Equatable, Sendable, Codable {
         try require(epochs >= 1, "the number of epochs is \(epochs); it must be at least 1")
         try require((1...65_536).contains(batch), "the batch is \(batch); it must be between 1 and 65,536")
         try require(
-            learningRate > 0 && learningRate.isFinite, "the learning rate is \(learningRate); it must be greater than 0")
-        try require((0..<1).contains(momentum), "the momentum is \(momentum); it must be at least 0 and less than 1")
+            learningRate > 0 && learningRate.isFinite,
+            "the learning rate is \(learningRate); it must be greater than 0")
         try require(
-            weightDecay >= 0 && weightDecay.isFinite, "the weight decay is \(weightDecay); it must be at least 0")
+            (0..<1).contains(momentum), "the momentum is \(momentum); it must be at least 0 and less than 1")
+        try require(
+            weightDecay >= 0 && weightDecay.isFinite,
+            "the weight decay is \(weightDecay); it must be at least 0")
         try require(
             (0...0.9).contains(validationFraction),
             "the validation fraction is \(validationFraction); it must be between 0 and 0.9")

@@ -39,7 +39,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
         case .mismatch(let file, let what, let found, let expected):
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let epoch, let step, let learningRate):
-            return "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
+            return
+                "the loss is not a number at step \(step) of epoch \(epoch) (learning rate \(learningRate)); "
                 + "try a smaller --learning-rate, such as \(min(learningRate / 5, 0.05)). What was saved before is kept."
         case .invalid(let reason):
             return reason

@@ -22,9 +22,12 @@ public struct RunFolder: Sendable {
         if HostFile.exists(folder.configurationPath) {
             guard force else { throw .exists(folder: path) }
             _ = try folder.claim()
-            for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] { unlink(old) }
+            for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] {
+                unlink(old)
+            }
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
-            throw .notARun(folder: path, reason: "it holds other files; choose a new or empty folder for --run")
+            throw .notARun(
+                folder: path, reason: "it holds other files; choose a new or empty folder for --run")
         }
         do {
             try FileManager.default.createDirectory(
@@ -47,7 +50,9 @@ public struct RunFolder: Sendable {
     ) throws(RunError) -> (folder: RunFolder, configuration: RunConfiguration) {
         let folder = RunFolder(path: path, file: file)
         let config = folder.configurationPath
-        guard HostFile.isDirectory(path) else { throw .notARun(folder: path, reason: "there is no such folder") }
+        guard HostFile.isDirectory(path) else {
+            throw .notARun(folder: path, reason: "there is no such folder")
+        }
         guard HostFile.exists(config) else { throw .notARun(folder: path, reason: "it has no config.json") }
         let json: [UInt8]
         do {
@@ -99,7 +104,8 @@ public struct RunFolder: Sendable {
         }
         guard header.datasetHash == configuration.dataset.sha256 else {
             throw .mismatch(
-                file: path, what: "data set", found: header.datasetHash, expected: configuration.dataset.sha256)
+                file: path, what: "data set", found: header.datasetHash,
+                expected: configuration.dataset.sha256)
         }
         return checkpoint
     }
@@ -115,7 +121,9 @@ public struct RunFolder: Sendable {
             throw .busy(folder: path)
         }
         let folder = path + "/checkpoints"
-        for name in (try? HostFile.names(in: folder)) ?? [] where name.hasSuffix(".tmp") { unlink(folder + "/" + name) }
+        for name in (try? HostFile.names(in: folder)) ?? [] where name.hasSuffix(".tmp") {
+            unlink(folder + "/" + name)
+        }
         return RunClaim(descriptor: descriptor)
     }
 

@@ -1,0 +1,112 @@
+import Emulator
+import Foundation
+import InternetComputer
+import Testing
+
+/// Rules of the metering and of validation on modules that are not in the replica's benchmark.
+@Suite struct InstrumentationTests {
+    static func meter() throws -> Meter { try Meter(configuration: SubnetConfiguration(subnetID: SubnetHarness.subnetID)) }
+
+    /// A module with one page of memory and one function `canister_update test` of these operators.
+    static func module(_ code: [UInt8], locals: [UInt8] = [0], exports: [UInt8]? = nil) -> [UInt8] {
+        let body = locals + code + [0x0b]
+        let name = Array("canister_update test".utf8)
+        let export = exports ?? [1, UInt8(name.count)] + name + [0, 0]
+        func section(_ id: UInt8, _ content: [UInt8]) -> [UInt8] { [id, UInt8(content.count)] + content }
+        return [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0] + section(1, [1, 0x60, 0, 0]) + section(3, [1, 0])
+            + section(4, [1, 0x70, 0, 4]) + section(5, [1, 0, 1]) + section(7, export)
+            + section(10, [1, UInt8(body.count)] + body)
+    }
+
+    /// Operators and what one invocation costs: 1 for the function, the operators, 1,000 for each changed page.
+    static let costs: [(String, [UInt8], UInt64)] = [
+        ("nothing", [], 1),
+        ("block and nop", [0x02, 0x40, 0x01, 0x0b], 2),
+        ("f64.sqrt", [0x44, 0, 0, 0, 0, 0, 0, 0, 0, 0x9f, 0x1a], 11),
+        ("i32.div_u", [0x41, 1, 0x41, 1, 0x6e, 0x1a], 14),
+        ("memory.size", [0x3f, 0, 0x1a], 22),
+        ("memory.grow by nothing", [0x41, 0, 0x40, 0, 0x1a], 303),
+        ("memory.grow by one page", [0x41, 1, 0x40, 0, 0x1a], 303),
+        ("store of zero changes no page", [0x41, 0, 0x41, 0, 0x36, 2, 0], 4),
+        ("store changes a page", [0x41, 0, 0x41, 1, 0x36, 2, 0], 1004),
+        ("memory.fill of 8192 zeros", [0x41, 0, 0x41, 0, 0x41, 0x80, 0xc0, 0, 0xfc, 11, 0], 1 + 3 + 100 + 8192),
+        ("memory.fill of 8192 ones", [0x41, 0, 0x41, 1, 0x41, 0x80, 0xc0, 0, 0xfc, 11, 0], 1 + 3 + 100 + 8192 + 2000),
+        (
+            "i32x4.dot_i16x8_s",
+            [0xfd, 12] + [UInt8](repeating: 0, count: 16) + [0xfd, 12] + [UInt8](repeating: 0, count: 16)
+                + [0xfd, 0xba, 1, 0x1a], 5
+        ),
+        (
+            "i64x2.mul",
+            [0xfd, 12] + [UInt8](repeating: 0, count: 16) + [0xfd, 12] + [UInt8](repeating: 0, count: 16)
+                + [0xfd, 0xd5, 1, 0x1a], 8
+        ),
+        ("if not taken", [0x41, 0, 0x04, 0x40, 0x01, 0x01, 0x0b], 4),
+        ("if taken", [0x41, 1, 0x04, 0x40, 0x01, 0x01, 0x0b], 6),
+    ]
+
+    @Test(arguments: costs) func operatorsCost(name: String, code: [UInt8], expected: UInt64) throws {
+        let report = try Self.meter().measure(Self.module(code), export: "canister_update test")
+        #expect(report.instructions == expected, "\(name)")
+    }
+
+    /// A trap pays for its whole run, and changes no page.
+    @Test func trapPaysForItsRun() throws {
+        let report = try Self.meter().measure(
+            Self.module([0x41, 0, 0x41, 1, 0x36, 2, 0, 0x00]), export: "canister_update test")
+        #expect(report.instructions == 5)
+        #expect(report.dirtyPages == 0)
+        #expect(report.rejection?.error == .canisterTrapped)
+    }
+
+    static let refused: [(String, [UInt8], String)] = [
+        ("table.set", [0x41, 0, 0xd0, 0x70, 0x26, 0], "tables"),
+        ("relaxed SIMD", [0xfd, 0x80, 2], "relaxed SIMD"),
+        ("unknown operator", [0xff], "illegal opcode"),
+        ("type error", [0x41, 0], "values remaining"),
+        ("write to a global beyond the module's", [0x42, 0, 0x24, 0], "global"),
+        ("call of a function beyond the module's", [0x10, 9], "function"),
+    ]
+
+    @Test(arguments: refused) func modulesAreRefused(name: String, code: [UInt8], reason: String) throws {
+        do {
+            _ = try Self.meter().measure(Self.module(code), export: "canister_update test")
+            Issue.record("\(name) was accepted")
+        } catch let error as WasmError {
+            #expect(error.reason.contains(reason), "\(name): \(error)")
+        }
+    }
+
+    static let exports: [(String, String)] = [
+        ("canister_update  two spaces", ""), ("canister_nonsense", "not a known kind"),
+        ("__persistent_mutable_global_0", "reserved"), ("canister counter_instructions", "reserved"),
+    ]
+
+    @Test(arguments: exports) func exportNames(name: String, reason: String) throws {
+        let bytes = Array(name.utf8)
+        let module = Self.module([], exports: [1, UInt8(bytes.count)] + bytes + [0, 0])
+        do {
+            _ = try Self.meter().measure(module, export: name)
+            #expect(reason.isEmpty, "\(name) was accepted")
+        } catch let error as WasmError {
+            #expect(!reason.isEmpty && error.reason.contains(reason), "\(name): \(error)")
+        }
+    }
+
+    /// Every truncation and a flipped byte at every offset end in a result or a typed error, never in a crash.
+    @Test func damagedModulesAreHandled() throws {
+        let meter = try Self.meter()
+        let whole = TestModules.upgraded
+        var refused = 0
+        for length in 0..<whole.count {
+            do { _ = try meter.measure(Array(whole.prefix(length)), export: "canister_query get", mode: .query) } catch is WasmError { refused += 1 }
+        }
+        #expect(refused > whole.count / 2)
+        for offset in 0..<whole.count {
+            var damaged = whole
+            damaged[offset] ^= 0x41
+            do { _ = try meter.measure(damaged, export: "canister_query get", mode: .query) } catch is WasmError { refused += 1 }
+        }
+        #expect(refused > whole.count)
+    }
+}
