@@ -3,7 +3,7 @@ public enum Limits {
     /// Bytes of a model file that is served: it is read and packed within one message of 40 billion instructions.
     public static let modelBytes: UInt64 = 96 << 20
     /// Bytes of any uploaded file: hashing takes as many messages as are needed.
-    public static let fileBytes = UInt64(chunks * chunkBytes)
+    public static let fileBytes = UInt64(chunks) * UInt64(chunkBytes)
     /// Instructions after which a message that can be continued stops; an update may use 40 billion.
     public static let sliceInstructions: UInt64 = 20_000_000_000
     /// Bytes of one chunk.

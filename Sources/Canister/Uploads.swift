@@ -123,7 +123,7 @@ extension Classifier {
     func putChunk(_ chunk: Chunk) throws(ClassifierError) -> CandidValue {
         let upload = try upload(chunk.sha256)
         guard chunk.index < upload.chunks else {
-            throw .badRequest(sentence("no such chunk", "index", Int(chunk.index)))
+            throw .badRequest(sentence("no such chunk", "index", Int(clamping: chunk.index)))
         }
         let length = upload.length(ofChunk: chunk.index)
         guard chunk.data.count == length else {
