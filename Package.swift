@@ -81,7 +81,7 @@ let package = Package(
         .target(
             name: "Upload",
             dependencies: [
-                "Candid", "Inference", "InternetComputer",
+                "Candid", "Digests", "Inference", "InternetComputer",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .target(
@@ -107,7 +107,7 @@ let package = Package(
         tests("Export"),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
-        tests("Upload"),
+        tests("Upload", ["InternetComputer"]),
         tests("DeaiTrainCommands"),
     ],
     swiftLanguageModes: [.v6]

@@ -55,13 +55,13 @@ public struct CertifiedFacts: Sendable {
     }
 
     /// Throws unless the tree has exactly this value at `group/label`.
-    func check(_ group: String, _ label: String, _ value: [UInt8], _ name: String) throws(ProofError) {
+    package func check(_ group: String, _ label: String, _ value: [UInt8], _ name: String) throws(ProofError) {
         guard witness.lookup([Array(group.utf8), Array(label.utf8)]) == .found(value) else {
             throw .otherFact(name)
         }
     }
 
-    static func natural(_ value: UInt64) -> [UInt8] {
+    package static func natural(_ value: UInt64) -> [UInt8] {
         var output: [UInt8] = []
         var rest = value
         while rest >= 0x80 {
