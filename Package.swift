@@ -94,7 +94,7 @@ let package = Package(
         .target(
             name: "Upload",
             dependencies: [
-                "Candid", "Inference", "InternetComputer",
+                "Candid", "Digests", "Inference", "InternetComputer",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .target(
@@ -125,7 +125,7 @@ let package = Package(
             resources: [.copy("Vectors")]),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
-        tests("Upload"),
+        tests("Upload", ["InternetComputer"]),
         tests("DeaiTrainCommands"),
     ],
     swiftLanguageModes: [.v6]

@@ -16,6 +16,10 @@ public final class Classifier<System: SystemAPI> {
     /// Why the active model could not be loaded, if it could not.
     var servingFault: ClassifierError = .noModel
     var rates = CallRates()
+    /// Files that are being hashed over several messages.
+    var verifications: [Verification] = []
+    /// What certified data is the root of.
+    var certified: CertifiedTree = .empty
 
     public init(system: System) {
         self.system = system
@@ -28,6 +32,7 @@ public final class Classifier<System: SystemAPI> {
     /// `canister_init`: lays out stable memory.
     public func install() throws(StableStoreError) {
         try store.format()
+        certify()
     }
 
     /// `canister_post_upgrade`: takes over stable memory and loads the active model, so that no query has to.
@@ -36,6 +41,7 @@ public final class Classifier<System: SystemAPI> {
     /// version can be activated.
     public func restore() throws(StableStoreError) {
         try store.load()
+        certify()
         guard let active = store.directory.model(version: store.directory.activeVersion) else { return }
         do throws(ClassifierError) {
             serving = Serving(stored: active, model: try readModel(active.file, size: active.size))
@@ -120,6 +126,9 @@ public final class Classifier<System: SystemAPI> {
         case .rollback: return try rollback(arguments[0].asUInt64 ?? 0)
         case .deleteVersion: return try deleteVersion(arguments[0].asUInt64 ?? 0)
         case .models: return models()
+        case .certifiedModel: return try certifiedModel()
+        case .evaluate: return try evaluate(hash(arguments[0]))
+        case .certifiedEvaluation: return try certifiedEvaluation()
         case .modelInfo: return try modelInfo()
         case .grantUploader: return try grant(.uploader, to: arguments[0].asBytes ?? [])
         case .revokeUploader: return revoke(.uploader, from: arguments[0].asBytes ?? [])

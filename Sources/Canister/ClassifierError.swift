@@ -16,6 +16,8 @@ public enum ClassifierError: Error, Equatable, Sendable {
     case outOfMemory
     case quotaExceeded(limit: UInt64, found: UInt64)
     case rateLimited(retryAfterSeconds: UInt64)
+    /// The same call goes on from there.
+    case inProgress(done: UInt64, total: UInt64)
 
     static func badRequest(_ text: StaticString) -> ClassifierError { .badRequest(bytes(of: text)) }
 
@@ -41,6 +43,8 @@ public enum ClassifierError: Error, Equatable, Sendable {
             .variant("quota_exceeded", .record(["limit": .nat64(limit), "found": .nat64(found)]))
         case .rateLimited(let seconds):
             .variant("rate_limited", .record(["retry_after_seconds": .nat64(seconds)]))
+        case .inProgress(let done, let total):
+            .variant("in_progress", .record(["done": .nat64(done), "total": .nat64(total)]))
         }
     }
 }

@@ -26,14 +26,14 @@ struct Question {
     init(_ value: CandidValue) throws(ClassifierError) {
         guard let image = value["image"] else { throw .badRequest("no image") }
         picture = try Picture(image)
-        top = value["top"]?.unwrapped?.asUInt32.map { Int($0) } ?? Limits.defaultTop
+        top = value["top"]?.unwrapped?.asUInt32.map { Int(clamping: $0) } ?? Limits.defaultTop
     }
 
     /// Reads a message whose header is the method's own: fields by ascending id are `top`, `image`, the cases of an
     /// image are `png`, `pixels`.
     init(_ message: [UInt8], after signature: CandidSignature) throws(CandidError) {
         var cursor = CandidCursor(message, after: signature)
-        top = try cursor.option() ? Int(try cursor.nat32()) : Limits.defaultTop
+        top = try cursor.option() ? Int(clamping: try cursor.nat32()) : Limits.defaultTop
         picture = try cursor.variant(cases: 2) == 0 ? .png(try cursor.blob()) : .pixels(try cursor.blob())
         try cursor.finish()
     }
@@ -60,7 +60,7 @@ extension Classifier {
         let serving = try active()
         let images = batch["images"]?.asVector ?? []
         let classes = serving.model.labels.count
-        let top = min(batch["top"]?.unwrapped?.asUInt32.map { Int($0) } ?? Limits.defaultTop, classes)
+        let top = min(batch["top"]?.unwrapped?.asUInt32.map { Int(clamping: $0) } ?? Limits.defaultTop, classes)
         var budget = try BatchBudget(images.count, bytesEach: 16 + top * (16 + serving.longestLabel))
         var answers: [CandidValue] = []
         answers.reserveCapacity(images.count)

@@ -3,7 +3,8 @@ import Candid
 /// The methods of the service, in the order of classifier.did.
 public enum Method: Int, CaseIterable, Sendable {
     case beginUpload, putChunk, missingChunks, abortUpload, downloadChunk
-    case activate, rollback, deleteVersion, models, modelInfo
+    case activate, rollback, deleteVersion, models, modelInfo, certifiedModel
+    case evaluate, certifiedEvaluation
     case grantUploader, revokeUploader, uploaders
     case grantRole, revokeRole, roles, configure, settings
     case classify, classifyUpdate, classifyComposite, classifyBatch, logits, logitsRaw
@@ -27,6 +28,9 @@ public enum Method: Int, CaseIterable, Sendable {
         case .deleteVersion: "delete_version"
         case .models: "models"
         case .modelInfo: "model_info"
+        case .certifiedModel: "certified_model"
+        case .evaluate: "evaluate"
+        case .certifiedEvaluation: "certified_evaluation"
         case .grantUploader: "grant_uploader"
         case .revokeUploader: "revoke_uploader"
         case .uploaders: "uploaders"
@@ -47,8 +51,8 @@ public enum Method: Int, CaseIterable, Sendable {
 
     public var kind: Kind {
         switch self {
-        case .missingChunks, .downloadChunk, .models, .modelInfo, .uploaders, .roles, .settings, .classify,
-            .classifyBatch, .logits, .logitsRaw, .version:
+        case .missingChunks, .downloadChunk, .models, .modelInfo, .certifiedModel, .certifiedEvaluation,
+            .uploaders, .roles, .settings, .classify, .classifyBatch, .logits, .logitsRaw, .version:
             .query
         case .classifyComposite: .compositeQuery
         default: .update
@@ -58,7 +62,8 @@ public enum Method: Int, CaseIterable, Sendable {
     /// Who may call it.
     var access: Access {
         switch self {
-        case .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion: .uploaders
+        case .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion, .evaluate:
+            .uploaders
         case .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure: .controllers
         case .downloadChunk, .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw:
             .readers
@@ -82,7 +87,7 @@ public enum Method: Int, CaseIterable, Sendable {
         switch self {
         case .beginUpload: [Interface.manifest]
         case .putChunk: [.record(["sha256": .blob, "index": .nat32, "data": .blob])]
-        case .missingChunks, .abortUpload, .activate: [.blob]
+        case .missingChunks, .abortUpload, .activate, .evaluate: [.blob]
         case .downloadChunk: [.record(["sha256": .blob, "offset": .nat64, "length": .nat32])]
         case .rollback, .deleteVersion: [.nat64]
         case .grantUploader, .revokeUploader: [.principal]
@@ -93,7 +98,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .classifyBatch: [.record(["images": .vector(Interface.image), "top": .optional(.nat32)])]
         case .logits: [.vector(Interface.image)]
         case .logitsRaw: [.record(["count": .nat32, "pixels": .blob])]
-        case .models, .modelInfo, .uploaders, .roles, .settings, .version: []
+        case .models, .modelInfo, .certifiedModel, .certifiedEvaluation, .uploaders, .roles, .settings, .version:
+            []
         }
     }
 
@@ -107,6 +113,13 @@ public enum Method: Int, CaseIterable, Sendable {
             Interface.result(.null)
         case .downloadChunk: Interface.result(.record(["data": .blob, "size": .nat64]))
         case .activate, .rollback, .modelInfo: Interface.result(Interface.modelInfo)
+        case .certifiedModel:
+            Interface.result(
+                .record(["model": Interface.modelInfo, "certificate": .blob, "witness": .blob]))
+        case .evaluate: Interface.result(Interface.evaluation)
+        case .certifiedEvaluation:
+            Interface.result(
+                .record(["evaluation": Interface.evaluation, "certificate": .blob, "witness": .blob]))
         case .models: .vector(Interface.modelInfo)
         case .uploaders: .vector(.principal)
         case .roles: .vector(.record(["who": .principal, "roles": .vector(Interface.role)]))
@@ -137,6 +150,7 @@ enum Interface {
             "too_large": .record(["limit": .nat64, "found": .nat64]), "unknown_version": .nat64,
             "out_of_memory": .null, "quota_exceeded": .record(["limit": .nat64, "found": .nat64]),
             "rate_limited": .record(["retry_after_seconds": .nat64]),
+            "in_progress": .record(["done": .nat64, "total": .nat64]),
         ])
     }
 
@@ -183,6 +197,13 @@ enum Interface {
         .record([
             "answers": .vector(result(.vector(label))), "model_version": .nat64, "model_sha256": .blob,
             "instructions": .nat64,
+        ])
+    }
+
+    static var evaluation: CandidType {
+        .record([
+            "model_sha256": .blob, "data_sha256": .blob, "images": .nat64, "done": .nat64,
+            "correct": .nat64, "confusion": .vector(.nat32), "instructions": .nat64,
         ])
     }
 

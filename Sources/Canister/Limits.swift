@@ -1,8 +1,11 @@
 /// What one canister holds and one message may ask for.
 public enum Limits {
-    /// Bytes of one model file. A file is hashed, read and packed within one message: about 250 instructions a
-    /// byte (25 billion for the largest file) of the 40 billion that an update may use.
+    /// Bytes of a model file that is served: it is read and packed within one message of 40 billion instructions.
     public static let modelBytes: UInt64 = 96 << 20
+    /// Bytes of any uploaded file: hashing takes as many messages as are needed.
+    public static let fileBytes = UInt64(chunks) * UInt64(chunkBytes)
+    /// Instructions after which a message that can be continued stops; an update may use 40 billion.
+    public static let sliceInstructions: UInt64 = 20_000_000_000
     /// Bytes of one chunk.
     public static let chunkBytes = 1 << 20
     /// Chunks of one file.

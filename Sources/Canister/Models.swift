@@ -29,6 +29,9 @@ extension Classifier {
         let upload = try upload(sha256)
         let missing = missing(upload)
         guard missing.isEmpty else { throw .missingChunks(missing) }
+        guard upload.size <= Limits.modelBytes else {
+            throw .tooLarge(limit: Limits.modelBytes, found: upload.size)
+        }
         let model = try verifiedModel(upload.file, size: upload.size, sha256: sha256)
 
         let card = try card(of: model)
@@ -47,6 +50,7 @@ extension Classifier {
         directory.dropOldVersions()
         serving = Serving(stored: stored, model: model)
         store.commit(directory)
+        certify()
         return info(stored)
     }
 
@@ -83,6 +87,7 @@ extension Classifier {
         }
         serving = Serving(stored: current, model: model)
         store.commit(directory)
+        certify()
         return info(current)
     }
 
@@ -90,10 +95,8 @@ extension Classifier {
     private func verifiedModel(
         _ region: Region, size: UInt64, sha256: [UInt8]
     ) throws(ClassifierError) -> QuantizedModel {
-        let bytes = system.stableRead(at: region.offset, count: Int(size))
-        let found = SHA256.hash(bytes)
-        guard found == sha256 else { throw .hashMismatch(expected: sha256, found: found) }
-        return try parse(bytes)
+        try verify(region, size: size, sha256: sha256)
+        return try readModel(region, size: size)
     }
 
     /// The model in a region that was verified before.
@@ -128,10 +131,17 @@ extension Classifier {
         }
     }
 
-    /// `ModelInfo`: the card and what the directory knows. A card that was damaged reads as empty.
-    private func info(_ stored: StoredModel) -> CandidValue {
+    /// What a model says about itself; nil when the card was damaged.
+    private func card(of stored: StoredModel) -> CandidValue? {
         let bytes = system.stableRead(at: stored.card.offset, count: Int(stored.cardBytes))
-        let card = (try? Candid.decode(bytes, as: [Interface.card]))?.first
+        return (try? Candid.decode(bytes, as: [Interface.card]))?.first
+    }
+
+    func provenance(of stored: StoredModel) -> [UInt8] { card(of: stored)?["provenance"]?.asBytes ?? [] }
+
+    /// `ModelInfo`: the card and what the directory knows. A card that was damaged reads as empty.
+    func info(_ stored: StoredModel) -> CandidValue {
+        let card = card(of: stored)
         let noGeometry: CandidValue = .record([
             "height": .nat32(0), "width": .nat32(0), "channels": .nat32(0),
         ])

@@ -102,8 +102,9 @@ final class StableStore<System: SystemAPI> {
     private func copy(_ index: Int, _ layout: UInt32) -> (sequence: UInt64, directory: Directory)? {
         let offset = Self.copyOffset(index)
         let header = system.stableRead(at: offset, count: Self.copyHeaderBytes)
-        let length = Int(Self.number(header[8..<12]))
-        guard length <= Int(Region.pageBytes) - Self.copyHeaderBytes else { return nil }
+        let promised = Self.number(header[8..<12])
+        guard promised <= UInt32(Region.pageBytes) - UInt32(Self.copyHeaderBytes) else { return nil }
+        let length = Int(promised)
         let body = system.stableRead(at: offset + UInt64(Self.copyHeaderBytes), count: length)
         guard CRC32.checksum([UInt8](header[..<12]) + body) == Self.number(header[12...]),
             let directory = Directory(body, layout: layout)

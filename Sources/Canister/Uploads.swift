@@ -16,7 +16,7 @@ struct Manifest: Equatable {
         else { throw .badRequest("not a manifest") }
         self.sha256 = try hash(sha256)
         guard size > 0 else { throw .badRequest("a file must not be empty") }
-        guard size <= Limits.modelBytes else { throw .tooLarge(limit: Limits.modelBytes, found: size) }
+        guard size <= Limits.fileBytes else { throw .tooLarge(limit: Limits.fileBytes, found: size) }
         guard chunkBytes > 0 else { throw .badRequest("chunk_bytes must not be 0") }
         guard chunkBytes <= UInt32(Limits.chunkBytes) else {
             throw .tooLarge(limit: UInt64(Limits.chunkBytes), found: UInt64(chunkBytes))
@@ -123,7 +123,7 @@ extension Classifier {
     func putChunk(_ chunk: Chunk) throws(ClassifierError) -> CandidValue {
         let upload = try upload(chunk.sha256)
         guard chunk.index < upload.chunks else {
-            throw .badRequest(sentence("no such chunk", "index", Int(chunk.index)))
+            throw .badRequest(sentence("no such chunk", "index", Int(clamping: chunk.index)))
         }
         let length = upload.length(ofChunk: chunk.index)
         guard chunk.data.count == length else {
@@ -150,6 +150,7 @@ extension Classifier {
         var directory = store.directory
         guard let index = directory.uploadIndex(sha256: sha256) else { throw .unknownUpload }
         directory.uploads.remove(at: index)
+        forgetVerification(of: sha256)
         store.commit(directory)
         return .null
     }

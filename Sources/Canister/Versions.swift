@@ -11,7 +11,7 @@ extension Classifier {
         guard version != directory.activeVersion else {
             throw .badRequest("the active version cannot be deleted; activate another one first")
         }
-        directory.models.remove(at: index)
+        forgetVerification(of: directory.models.remove(at: index).sha256)
         store.commit(directory)
         return .null
     }

@@ -72,6 +72,18 @@
     @_cdecl("canister_query model_info")
     public func modelInfo() { classifier.handle(.modelInfo) }
 
+    @_expose(wasm, "canister_query certified_model")
+    @_cdecl("canister_query certified_model")
+    public func certifiedModel() { classifier.handle(.certifiedModel) }
+
+    @_expose(wasm, "canister_update evaluate")
+    @_cdecl("canister_update evaluate")
+    public func evaluate() { classifier.handle(.evaluate) }
+
+    @_expose(wasm, "canister_query certified_evaluation")
+    @_cdecl("canister_query certified_evaluation")
+    public func certifiedEvaluation() { classifier.handle(.certifiedEvaluation) }
+
     @_expose(wasm, "canister_update grant_uploader")
     @_cdecl("canister_update grant_uploader")
     public func grantUploader() { classifier.handle(.grantUploader) }

@@ -16,7 +16,10 @@ public struct DeaiTrain: AsyncParsableCommand {
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(
-                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self, MeterCommand.self]),
+                name: "Measure",
+                subcommands: [
+                    VerifyOnchainCommand.self, EvaluateOnchainCommand.self, MeterCommand.self, BenchCommand.self,
+                ]),
         ])
 
     public init() {}

@@ -28,6 +28,14 @@
     func ic0_time() -> Int64
     @_extern(wasm, module: "ic0", name: "performance_counter") @_extern(c)
     func performance_counter(_ type: Int32) -> Int64
+    @_extern(wasm, module: "ic0", name: "certified_data_set") @_extern(c)
+    func certified_data_set(_ source: UnsafeRawPointer?, _ size: Int32)
+    @_extern(wasm, module: "ic0", name: "data_certificate_present") @_extern(c)
+    func data_certificate_present() -> Int32
+    @_extern(wasm, module: "ic0", name: "data_certificate_size") @_extern(c)
+    func data_certificate_size() -> Int32
+    @_extern(wasm, module: "ic0", name: "data_certificate_copy") @_extern(c)
+    func data_certificate_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
     @_extern(wasm, module: "ic0", name: "stable64_size") @_extern(c)
     func stable64_size() -> Int64
     @_extern(wasm, module: "ic0", name: "stable64_grow") @_extern(c)
@@ -73,6 +81,16 @@
         public func acceptMessage() { accept_message() }
         public func time() -> UInt64 { UInt64(bitPattern: ic0_time()) }
         public func performanceCounter() -> UInt64 { UInt64(bitPattern: performance_counter(0)) }
+
+        public func setCertifiedData(_ data: [UInt8]) {
+            data.withUnsafeBytes { certified_data_set($0.baseAddress, Int32($0.count)) }
+        }
+
+        public func dataCertificate() -> [UInt8]? {
+            guard data_certificate_present() == 1 else { return nil }
+            return Self.copy(size: data_certificate_size(), data_certificate_copy)
+        }
+
         public func stableSize() -> UInt64 { UInt64(bitPattern: stable64_size()) }
 
         public func stableGrow(_ pages: UInt64) -> UInt64? {

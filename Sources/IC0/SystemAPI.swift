@@ -27,6 +27,11 @@ public protocol SystemAPI {
     /// Instructions of this message so far.
     func performanceCounter() -> UInt64
 
+    /// Sets the value that the subnet certifies for this canister; at most 32 bytes.
+    func setCertifiedData(_ data: [UInt8])
+    /// The subnet's certificate of that value; nil but in a query call that came directly from outside.
+    func dataCertificate() -> [UInt8]?
+
     /// Pages of 64 KiB of stable memory.
     func stableSize() -> UInt64
     /// Adds zeroed pages; the former number of pages, or nil when there is no room.

@@ -105,8 +105,42 @@ public struct ClassifierClient: Sendable {
     }
 
     public func rollback(to version: UInt64) async throws(ClassifierError) -> ModelInfo {
-        let value = try await update("rollback", [.nat64(version)], [.nat64])
-        return try read("rollback", ok(value, "rollback"), ModelInfo.init)
+        try await continued { () async throws(ClassifierError) in
+            let value = try await update("rollback", [.nat64(version)], [.nat64])
+            return try read("rollback", ok(value, "rollback"), ModelInfo.init)
+        }
+    }
+
+    public func deleteVersion(_ version: UInt64) async throws(ClassifierError) {
+        _ = try ok(await update("delete_version", [.nat64(version)], [.nat64]), "delete_version")
+    }
+
+    /// At most `length` bytes of a stored file, from `offset`.
+    public func download(
+        sha256: [UInt8], offset: UInt64, length: UInt32
+    ) async throws(ClassifierError) -> [UInt8] {
+        let type = CandidType.record(["sha256": .blob, "offset": .nat64, "length": .nat32])
+        let part = CandidValue.record([
+            "sha256": .blob(sha256), "offset": .nat64(offset), "length": .nat32(length),
+        ])
+        let answer = try ok(await query("download_chunk", [part], [type]), "download_chunk")
+        return try read("download_chunk", answer) { $0["data"]?.asBytes }
+    }
+
+    /// Calls until the canister no longer answers that it is under way; each call must get further.
+    func continued<Value>(
+        _ body: () async throws(ClassifierError) -> Value
+    ) async throws(ClassifierError) -> Value {
+        var calls = 0
+        while true {
+            do { return try await body() } catch .refused(.inProgress(let done, let total)) {
+                calls += 1
+                // A message hashes at least 64 MiB; twice as many calls allow for an upgrade in between.
+                guard UInt64(calls) <= 16 + 2 * (total >> 26) else {
+                    throw .refused(.inProgress(done: done, total: total))
+                }
+            } catch { throw error }
+        }
     }
 
     // MARK: Calls

@@ -15,6 +15,10 @@ public enum ClassifierRefusal: Error, Equatable, Sendable {
     case tooLarge(limit: UInt64, found: UInt64)
     case unknownVersion(UInt64)
     case outOfMemory
+    case quotaExceeded(limit: UInt64, found: UInt64)
+    case rateLimited(retryAfterSeconds: UInt64)
+    /// The same call goes on from there.
+    case inProgress(done: UInt64, total: UInt64)
     /// A case that a newer canister knows and this version does not.
     case unknown
 
@@ -46,6 +50,22 @@ public enum ClassifierRefusal: Error, Equatable, Sendable {
             self = .tooLarge(limit: limit, found: found)
             return
         }
+        if let sizes = value.payload(of: "quota_exceeded"), let limit = sizes["limit"]?.asUInt64,
+            let found = sizes["found"]?.asUInt64
+        {
+            self = .quotaExceeded(limit: limit, found: found)
+            return
+        }
+        if let seconds = value.payload(of: "rate_limited")?["retry_after_seconds"]?.asUInt64 {
+            self = .rateLimited(retryAfterSeconds: seconds)
+            return
+        }
+        if let state = value.payload(of: "in_progress"), let done = state["done"]?.asUInt64,
+            let total = state["total"]?.asUInt64
+        {
+            self = .inProgress(done: done, total: total)
+            return
+        }
         self = .unknown
     }
 }
@@ -68,6 +88,10 @@ extension ClassifierRefusal: CustomStringConvertible {
         case .unknownVersion(let version):
             "the canister has no model version \(version): `deai-train models` lists what it has"
         case .outOfMemory: "the canister's memory is full"
+        case .quotaExceeded(let limit, let found):
+            "an uploader may hold \(limit) bytes in this canister, this would make \(found): delete old versions"
+        case .rateLimited(let seconds): "too many calls within a minute: try again in \(seconds) s"
+        case .inProgress(let done, let total): "the canister has hashed \(done) of \(total) bytes: call again"
         case .unknown: "the canister refuses for a reason this version of deai-train does not know"
         }
     }

@@ -20,10 +20,14 @@ public struct UploadPlan: Equatable, Sendable {
     static let completelyCheckedBytes = 16 << 20
 
     /// Reads the file once, a chunk at a time; throws `.notAModel` before anything else happens.
-    public init(path: String, chunkBytes: Int = standardChunkBytes) throws(UploadError) {
+    ///
+    /// - Parameter isModel: false for a test set, which only the canister looks into.
+    public init(
+        path: String, chunkBytes: Int = standardChunkBytes, isModel: Bool = true
+    ) throws(UploadError) {
         precondition((1...Self.maximumChunkBytes).contains(chunkBytes), "a chunk has 1 byte to 1 MiB")
         let file = try ChunkedFile(path: path)
-        try Self.checkIsModel(file)
+        if isModel { try Self.checkIsModel(file) }
         var whole = SHA256()
         var hashes: [[UInt8]] = []
         var offset: UInt64 = 0
@@ -113,6 +117,7 @@ public enum UploadError: Error, Equatable, Sendable, CustomStringConvertible {
     case notAModel(path: String, reason: String)
     /// The file was written to while it was being sent.
     case changed(path: String)
+    case unwritable(path: String)
     case badAnswer(String)
     case classifier(ClassifierError)
     case incomplete(missing: Int)
@@ -122,6 +127,7 @@ public enum UploadError: Error, Equatable, Sendable, CustomStringConvertible {
         case .unreadable(let path, let reason): "\(path) cannot be read: \(reason)"
         case .notAModel(let path, let reason): "\(path) is no .deai model: \(reason)"
         case .changed(let path): "\(path) changed while it was being uploaded: upload it again"
+        case .unwritable(let path): "\(path) cannot be written"
         case .badAnswer(let what): "the canister's answer makes no sense: \(what)"
         case .classifier(let error): error.description
         case .incomplete(let missing):

@@ -1,4 +1,5 @@
 import Candid
+import Digests
 import InternetComputer
 
 /// Where chunks go: the upload methods of the classifier canister, or a fake of them in tests.
@@ -15,11 +16,13 @@ extension ClassifierClient: UploadTarget {
     public func begin(_ plan: UploadPlan) async throws(ClassifierError) -> [UInt32] {
         let type = CandidType.record([
             "size": .nat64, "sha256": .blob, "chunk_bytes": .nat32, "chunk_sha256": .vector(.blob),
+            "merkle_root": .optional(.blob),
         ])
         let manifest = CandidValue.record([
             "size": .nat64(plan.size), "sha256": .blob(plan.sha256),
             "chunk_bytes": .nat32(UInt32(plan.chunkBytes)),
             "chunk_sha256": .vector(plan.chunkHashes.map { .blob($0) }),
+            "merkle_root": .optional(.blob(MerkleTree.root(ofChunkHashes: plan.chunkHashes))),
         ])
         let answer = try ok(await update("begin_upload", [manifest], [type]), "begin_upload")
         guard let missing = answer["missing"]?.indices else { throw .notAClassifier(method: "begin_upload") }
@@ -40,8 +43,12 @@ extension ClassifierClient: UploadTarget {
         _ = try ok(await update("put_chunk", [chunk], [type]), "put_chunk")
     }
 
+    /// Activates a file that is uploaded or stored; calls as often as the canister needs to hash it.
     public func activate(sha256: [UInt8]) async throws(ClassifierError) -> ModelInfo {
-        try read("activate", ok(await update("activate", [.blob(sha256)], [.blob]), "activate"), ModelInfo.init)
+        try await continued { () async throws(ClassifierError) in
+            let answer = try ok(await update("activate", [.blob(sha256)], [.blob]), "activate")
+            return try read("activate", answer, ModelInfo.init)
+        }
     }
 
     public func abort(sha256: [UInt8]) async throws(ClassifierError) {

@@ -44,12 +44,25 @@ public struct Uploader: Sendable {
     /// - Parameter restarts: drops a half-finished upload of the same file first, as is needed when that was
     ///   cut into other chunks.
     public func upload(_ plan: UploadPlan, restarts: Bool = false) async throws(UploadError) -> Outcome {
+        let (model, sent, bytes) = try await deliver(plan, restarts: restarts) {
+            () async throws(ClassifierError) in try await target.activate(sha256: plan.sha256)
+        }
+        return Outcome(
+            model: model, chunksSent: sent, chunksSkipped: plan.chunkHashes.count - sent, bytesSent: bytes)
+    }
+
+    /// Sends what is missing, then does `use` with the complete file; again when the upload was lost meanwhile.
+    func deliver<Result: Sendable>(
+        _ plan: UploadPlan, restarts: Bool = false, use: () async throws(ClassifierError) -> Result
+    ) async throws(UploadError) -> (result: Result, chunksSent: Int, bytesSent: UInt64) {
         let file = try ChunkedFile(path: plan.path)
         if restarts { try await dropUpload(plan.sha256) }
         var sent: Set<UInt32> = []
         var bytesSent: UInt64 = 0
+        var lastMissing = 0
         for round in 0..<Self.rounds {
             let missing = try await classifier { () async throws(ClassifierError) in try await target.begin(plan) }
+            lastMissing = missing.count
             if round == 0 {
                 let bytes = missing.reduce(UInt64(0)) { $0 + UInt64(plan.bytes(ofChunk: $1)) }
                 onEvent(.began(chunks: plan.chunkHashes.count, missing: missing.count, missingBytes: bytes))
@@ -57,10 +70,7 @@ public struct Uploader: Sendable {
             if missing.isEmpty {
                 onEvent(.verifying)
                 do {
-                    let model = try await target.activate(sha256: plan.sha256)
-                    return Outcome(
-                        model: model, chunksSent: sent.count,
-                        chunksSkipped: plan.chunkHashes.count - sent.count, bytesSent: bytesSent)
+                    return (try await use(), sent.count, bytesSent)
                 } catch .refused(.missingChunks), .refused(.unknownUpload) {
                     // Somebody aborted the upload, or the canister was reinstalled, between two messages.
                     continue
@@ -71,7 +81,7 @@ public struct Uploader: Sendable {
                 bytesSent += UInt64(plan.bytes(ofChunk: index))
             }
         }
-        throw .incomplete(missing: 1)
+        throw .incomplete(missing: max(lastMissing, 1))
     }
 
     private func dropUpload(_ sha256: [UInt8]) async throws(UploadError) {

@@ -4,8 +4,8 @@ import Testing
 
 @Suite struct AccessTests {
     private static let changing: [Method] = [
-        .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion, .grantUploader,
-        .revokeUploader, .grantRole, .revokeRole, .configure,
+        .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion, .evaluate,
+        .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure,
     ]
 
     /// Whoever is not entitled gets `not_authorized`, whatever the argument, and nothing changes.

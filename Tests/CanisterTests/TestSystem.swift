@@ -44,6 +44,12 @@ final class TestSystem: SystemAPI {
         return instructions
     }
 
+    var certifiedData: [UInt8] = []
+    var certificate: [UInt8]?
+
+    func setCertifiedData(_ data: [UInt8]) { certifiedData = data }
+    func dataCertificate() -> [UInt8]? { certificate }
+
     func stableSize() -> UInt64 { UInt64(stable.count) / 65_536 }
 
     func stableGrow(_ pages: UInt64) -> UInt64? {

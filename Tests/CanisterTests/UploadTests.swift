@@ -97,7 +97,7 @@ import Testing
         #expect(try begin(100, 10, 10, sha256: hash, each: [1, 2]) == wrongSize(32, 2))
         #expect(
             try begin(100, (1 << 20) + 1, 1, sha256: hash, each: hash) == tooLarge(1 << 20, (1 << 20) + 1))
-        #expect(try begin(.max, 1, 1, sha256: hash, each: hash) == tooLarge(96 << 20, .max))
+        #expect(try begin(.max, 1, 1, sha256: hash, each: hash) == tooLarge(16 << 30, .max))
         #expect(try begin(1 << 20, 1, 1, sha256: hash, each: hash) == tooLarge(16_384, 1 << 20))
         #expect(canister.system.stable == before)
     }

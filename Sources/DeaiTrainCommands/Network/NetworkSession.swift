@@ -58,6 +58,7 @@ private func commandFailure(_ error: any Error) -> any Error {
     case let error as ClassifierError: CommandFailure(exitStatus(of: error), error.description)
     case .classifier(let inner) as UploadError: CommandFailure(exitStatus(of: inner), inner.description)
     case let error as UploadError: CommandFailure(exitStatus(of: error), error.description)
+    case let error as ProofError: CommandFailure(exitStatus(of: error), error.description)
     case let error as NetworkError: CommandFailure(.usage, error.description)
     case let error as PrincipalError: CommandFailure(.usage, error.description)
     case let error as IdentityError: CommandFailure(exitStatus(of: error), error.description)
@@ -77,6 +78,7 @@ private func exitStatus(of error: AgentError) -> ExitStatus {
 private func exitStatus(of error: ClassifierError) -> ExitStatus {
     switch error {
     case .agent(let error): exitStatus(of: error)
+    case .refused(.rateLimited): .unavailable
     case .refused(.badImage), .refused(.badModel), .refused(.wrongSize): .badData
     case .refused, .notAClassifier: .failure
     }
@@ -84,10 +86,18 @@ private func exitStatus(of error: ClassifierError) -> ExitStatus {
 
 private func exitStatus(of error: UploadError) -> ExitStatus {
     switch error {
-    case .unreadable: .inputOutput
+    case .unreadable, .unwritable: .inputOutput
     case .notAModel, .changed: .badData
     case .badAnswer, .incomplete: .failure
     case .classifier(let error): exitStatus(of: error)
+    }
+}
+
+private func exitStatus(of error: ProofError) -> ExitStatus {
+    switch error {
+    case .agent(let error): exitStatus(of: error)
+    case .classifier(let error): exitStatus(of: error)
+    case .certificate, .unreadableWitness, .otherRoot, .otherFact: .failure
     }
 }
 

@@ -21,6 +21,9 @@ struct QueryCommand: AsyncParsableCommand {
     @Flag(help: "Classify by an update call: slower, certified by the subnet.")
     var certified = false
 
+    @Flag(help: "Check the subnet's certificate of the model that answers, and say what was proven.")
+    var verify = false
+
     @OptionGroup var canister: CanisterOptions
     @OptionGroup var network: NetworkOptions
 
@@ -41,6 +44,16 @@ struct QueryCommand: AsyncParsableCommand {
         let certified: Bool
     }
 
+    /// What `--verify` proved.
+    private struct Proof: Encodable {
+        let event = "proof"
+        let modelHash: String
+        let modelVersion: UInt64
+        /// Nanoseconds since 1970.
+        let certifiedAt: UInt64
+        let proven: [String]
+    }
+
     func run() async throws {
         let files = try images.map { (path: $0, png: try Self.png($0)) }
         let agent = try network.agent()
@@ -57,6 +70,31 @@ struct QueryCommand: AsyncParsableCommand {
                 throw CommandFailure(.badData, "\(path): \(failure.message)")
             }
             report(path, answer)
+            if verify { try await check(answer, client) }
+        }
+    }
+
+    /// Compares the answer's model with the one that the subnet certifies.
+    private func check(_ answer: Classification, _ client: ClassifierClient) async throws {
+        let (model, time) = try await explained { try await client.certifiedModel(now: Agent.systemClock()) }
+        guard model.sha256 == hexadecimal(answer.modelSHA256), model.version == answer.modelVersion else {
+            throw CommandFailure(
+                .failure,
+                "the answer names model \(answer.modelVersion) (\(hexadecimal(answer.modelSHA256))), the subnet certifies "
+                    + "\(model.version) (\(model.sha256)): do not trust it, or ask again if a model was just activated")
+        }
+        var proven = [
+            "the subnet certifies that model \(model.version) with SHA-256 \(model.sha256) and its provenance is active"
+        ]
+        proven.append(
+            certified
+                ? "the answer was computed by the whole subnet and is certified by it"
+                : "the answer was signed by one node of the subnet; only --certified makes it the subnet's word")
+        if json {
+            Console.json(
+                Proof(modelHash: model.sha256, modelVersion: model.version, certifiedAt: time, proven: proven))
+        } else {
+            for fact in proven { Console.result("  \(fact)") }
         }
     }
 
