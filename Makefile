@@ -1,4 +1,6 @@
 # The two commands of the README are `make demo` and `make test`; the rest are their parts.
+SHELL = /bin/bash
+.SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
 .PHONY: all setup build canister demo test bench clean
@@ -20,7 +22,7 @@ demo: build canister
 
 test: build canister
 	@scripts/check-embedded.sh
-	swift test -c release --skip-build --disable-testable-imports --parallel
+	swift test -c release --skip-build --disable-testable-imports 2>&1 | grep -vE '^(◇|✔ Test (case|[a-zA-Z0-9_"]+\())'
 	@scripts/end-to-end.sh
 
 bench: build

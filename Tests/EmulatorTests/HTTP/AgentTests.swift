@@ -7,7 +7,7 @@ import Testing
 struct AgentTests {
     @Test(arguments: Wire.allCases)
     func statusAndRootKey(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             #expect(try await agent.status().health == "healthy")
             #expect(try await agent.rootKey() == replica.keys.rootKey)
         }
@@ -15,7 +15,7 @@ struct AgentTests {
 
     @Test(arguments: Wire.allCases)
     func queriesAreSignedByTheNode(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             let reply = try await agent.query(replica.canister, "echo", [1, 2, 3])
             #expect(reply.bytes == [1, 2, 3])
             #expect(reply.verifiedSigner == replica.keys.nodeID)
@@ -31,7 +31,7 @@ struct AgentTests {
 
     @Test(arguments: Wire.allCases)
     func callsAreCertified(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             let argument = [UInt8](repeating: 9, count: 1 << 20)
             let reply = try await agent.call(replica.canister, "echo", argument)
             #expect(reply.bytes == argument)
@@ -45,7 +45,7 @@ struct AgentTests {
 
     @Test(arguments: Wire.allCases)
     func rejectionsSayWhetherTheyAreProven(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             let proven = await #expect(throws: AgentError.self) {
                 try await agent.call(replica.canister, "reject", [])
             }
@@ -62,7 +62,7 @@ struct AgentTests {
 
     @Test(arguments: Wire.allCases)
     func slowCallsArePolled(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             #expect(try await agent.call(replica.canister, "slow", []).bytes == [7])
             #expect(replica.state.withLock { $0.executions } == 1)
         }
@@ -70,7 +70,7 @@ struct AgentTests {
 
     @Test(arguments: Wire.allCases)
     func moduleHashIsCertified(wire: Wire) async throws {
-        try await wire.withAgent { agent, replica in
+        try await wire.withAgent { agent, replica async throws -> Void in
             #expect(try await agent.moduleHash(of: replica.canister) == [1, 2, 3])
             #expect(try await agent.moduleHash(of: .canister(1)) == nil)
         }

@@ -1,5 +1,6 @@
 import Emulator
 import InternetComputer
+import Logging
 import Synchronization
 
 /// A replica with one canister whose methods do what their names say, to test the HTTP interface alone.
@@ -162,6 +163,7 @@ enum Wire: CaseIterable, Sendable {
     ) async throws {
         var configuration = EmulatorServer.Configuration()
         configuration.port = 0
+        configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = EmulatorServer(endpoints: endpoints, configuration: configuration)
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
