@@ -90,6 +90,8 @@ final class CanisterMemory: @unchecked Sendable {
         published = nil
     }
 
+    var currentStatistics: QueryStatistics { lock.withLock { statistics } }
+
     /// Query statistics since the last time they were taken.
     func takeStatistics() -> QueryStatistics {
         lock.withLock {

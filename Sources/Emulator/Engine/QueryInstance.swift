@@ -140,10 +140,13 @@ extension CanisterMemory {
         _ pool: QueryInstances, limits: SubnetConfiguration.Limits, snapshot make: (CanisterState) -> QuerySnapshot
     ) throws(EngineError) -> LeaseResult {
         var stale: [QueryInstance] = []
+        var isNew = false
         lock.lock()
+        // The pool may lock another canister to make room: not while this one is locked.
         defer {
             lock.unlock()
             pool.remove(stale.count, of: self)
+            if isNew { pool.add(self) }
         }
         let current: QuerySnapshot
         if let published { current = published } else {
@@ -160,16 +163,18 @@ extension CanisterMemory {
             stale.append(candidate)
         }
         guard let view = try view(limits: limits, stablePages: limits.stableQueryPages) else { return .noCode }
-        pool.add(self)
+        isNew = true
         return .lease(Lease(instance: QueryInstance(view), snapshot: current, globals: globals))
     }
 
     /// Takes an instance back after its query, for the next one if it can serve it.
-    func giveBack(_ lease: Lease, _ pool: QueryInstances, instructions: UInt64, request: Int, response: Int) {
+    ///
+    /// `request` is the size of a query's argument; nil for what is no query and not counted as one.
+    func giveBack(_ lease: Lease, _ pool: QueryInstances, instructions: UInt64, request: Int?, response: Int) {
         let instance = lease.instance
         lock.lock()
         instance.unregister()
-        statistics.add(instructions: instructions, request: request, response: response)
+        if let request { statistics.add(instructions: instructions, request: request, response: response) }
         lock.unlock()
         guard instance.prepareForReuse() else {
             pool.remove(1, of: self)
@@ -202,5 +207,12 @@ struct QueryStatistics: Sendable, Equatable {
         instructions &+= used
         requestBytes &+= UInt64(request)
         responseBytes &+= UInt64(response)
+    }
+
+    mutating func add(_ other: QueryStatistics) {
+        calls &+= other.calls
+        instructions &+= other.instructions
+        requestBytes &+= other.requestBytes
+        responseBytes &+= other.responseBytes
     }
 }

@@ -164,6 +164,9 @@ struct Installer {
             }
             step.change = Step.MemoryChange(heap: run.outcome.heap, stable: stableDelta, view: fresh)
             charge(&step)
+            subnet.addDebit(
+                &step.state, instructions: used, heapBytes: UInt64(run.outcome.heap.pages * MemoryImage.pageBytes),
+                step.time)
         } catch let rejection as Rejection {
             throw rejection
         } catch {

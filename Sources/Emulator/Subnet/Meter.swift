@@ -94,6 +94,13 @@ public struct Meter {
         return report
     }
 
+    /// Size of a plain module after the instrumentation pass: for measuring the pass.
+    package static func instrument(_ module: [UInt8]) throws(WasmError) -> Int {
+        try module.withUnsafeBufferPointer { (bytes) throws(WasmError) in
+            try Instrumentation.apply(try WasmModule(bytes), bytes, limits: SubnetConfiguration.Limits()).bytes.count
+        }
+    }
+
     private func installation(_ argument: [UInt8], _ caller: Principal) -> MessageEnvironment {
         let limits = configuration.limits
         var environment = MessageEnvironment(

@@ -48,7 +48,7 @@ extension Subnet {
         let id = lock.withLock { canister.state.id }
         let time = lock.withLock { newTime() }
         var evaluation = QueryEvaluation(subnet: self, time: time)
-        return evaluation.withLease(canister, id, request: message.argument.count) { evaluation, lease in
+        return evaluation.withLease(canister, id, request: nil) { evaluation, lease in
             do throws(ExecutionFailure) {
                 let execution = try evaluation.prepare(lease, message)
                 try execution.run(.export("canister_inspect_message"))
@@ -111,7 +111,7 @@ struct QueryEvaluation {
 
     /// Runs `body` with an instance of the canister's committed state; it returns its result and the reply's size.
     mutating func withLease<T>(
-        _ canister: Canister, _ id: Principal, request: Int,
+        _ canister: Canister, _ id: Principal, request: Int?,
         _ body: (inout QueryEvaluation, CanisterMemory.Lease) -> (Result<T, Rejection>, Int)
     ) -> Result<T, Rejection> {
         let lease: CanisterMemory.Lease
