@@ -4,6 +4,6 @@ import ArgumentParser
 enum NetworkCommands {
     static let all: [any ParsableCommand.Type] = [
         EmulatorCommand.self, CanisterCommand.self, UploadCommand.self, QueryCommand.self, ModelsCommand.self,
-        RollbackCommand.self, IdentityCommand.self,
+        RollbackCommand.self, IdentityCommand.self, PocketICCommand.self,
     ]
 }
