@@ -41,6 +41,10 @@ extension Endpoints {
             if let owner = replica.requestSender(path[1]), owner != sender {
                 throw EndpointRefusal(403, "The user tries to access Request ID not signed by the caller.")
             }
+            if let targets, let called = replica.requestCanister(path[1]), !targets.contains(called) {
+                throw EndpointRefusal(403, "The user tries to access a request to a canister that its delegations "
+                    + "do not name.")
+            }
         case ("canister", 3...):
             try checkCanisterAccess(path, sender: sender, scope: scope)
         default: throw EndpointRefusal(404, "Invalid path requested.")
