@@ -16,7 +16,7 @@ public struct DeaiTrain: AsyncParsableCommand {
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(
-                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self]),
+                name: "Measure", subcommands: [VerifyOnchainCommand.self, BenchCommand.self, MeterCommand.self]),
         ])
 
     public init() {}

@@ -93,6 +93,71 @@ import Testing
         }
     }
 
+    /// A memory and a table imported from `env` are the canister's own.
+    @Test func importedMemoryAndTable() throws {
+        func section(_ id: UInt8, _ content: [UInt8]) -> [UInt8] { [id, UInt8(content.count)] + content }
+        let env: [UInt8] = [3] + Array("env".utf8)
+        let name = Array("canister_update test".utf8)
+        let body: [UInt8] = [0, 0x41, 0, 0x41, 1, 0x36, 2, 0, 0x0b]
+        func module(_ imports: [UInt8]) -> [UInt8] {
+            [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0] + section(1, [1, 0x60, 0, 0]) + section(2, imports) + section(3, [1, 0])
+                + section(7, [1, UInt8(name.count)] + name + [0, 0]) + section(10, [1, UInt8(body.count)] + body)
+        }
+        let both = module([2] + env + [1, 0x6d, 2, 0, 1] + env + [1, 0x74, 1, 0x70, 0, 4])
+        let report = try Self.meter().measure(both, export: "canister_update test")
+        #expect(report.instructions == 1004)
+        #expect(report.dirtyPages == 1)
+        #expect(throws: WasmError.self) {
+            try Self.meter().measure(module([1, 1, 0x78, 1, 0x6d, 2, 0, 1]), export: "canister_update test")
+        }
+        #expect(throws: WasmError.self) {
+            try Self.meter().measure(module([1] + env + [1, 0x67, 3, 0x7f, 0]), export: "canister_update test")
+        }
+    }
+
+    /// Modules with random damage: each ends in a result or a typed error within the time limit.
+    @Test(.timeLimit(.minutes(1))) func randomDamageEndsInTime() throws {
+        var configuration = SubnetConfiguration(subnetID: SubnetHarness.subnetID)
+        configuration.limits.queryInstructions = 100_000
+        configuration.limits.installInstructions = 100_000
+        let meter = try Meter(configuration: configuration)
+        var random = Seeded(state: 0x5eed)
+        var (refused, ran) = (0, 0)
+        for round in 0..<3_000 {
+            var bytes = [TestModules.caller, TestModules.consistent, TestModules.upgraded][round % 3]
+            for _ in 0...Int(random.next() % 4) {
+                let at = Int(random.next() % UInt64(bytes.count))
+                switch random.next() % 4 {
+                case 0: bytes[at] = UInt8(truncatingIfNeeded: random.next())
+                case 1: bytes.remove(at: at)
+                case 2: bytes.insert(contentsOf: [0xff, 0xff, 0xff, 0xff, 0x0f].prefix(Int(random.next() % 6)), at: at)
+                default: bytes.removeLast(min(bytes.count - 1, Int(random.next() % 40)))
+                }
+            }
+            do {
+                _ = try meter.measure(bytes, export: "canister_query get", mode: .query)
+                ran += 1
+            } catch is WasmError {
+                refused += 1
+            } catch is Rejection {
+                ran += 1
+            }
+        }
+        #expect(refused > 1_000)
+        #expect(ran > 10)
+    }
+
+    struct Seeded {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+            return z ^ (z >> 31)
+        }
+    }
+
     /// Every truncation and a flipped byte at every offset end in a result or a typed error, never in a crash.
     @Test func damagedModulesAreHandled() throws {
         let meter = try Self.meter()
@@ -105,7 +170,11 @@ import Testing
         for offset in 0..<whole.count {
             var damaged = whole
             damaged[offset] ^= 0x41
-            do { _ = try meter.measure(damaged, export: "canister_query get", mode: .query) } catch is WasmError { refused += 1 }
+            do { _ = try meter.measure(damaged, export: "canister_query get", mode: .query) } catch is WasmError {
+                refused += 1
+            } catch is Rejection {
+                // Valid still, but its start function or init traps.
+            }
         }
         #expect(refused > whole.count)
     }

@@ -73,6 +73,19 @@ _Static_assert(sizeof(wasmtime_memory_t) == 24, "wasmtime_memory_t");
 typedef wasm_trap_t *(*wasmtime_func_unchecked_callback_t)(void *, wasmtime_caller_t *, wasmtime_val_raw_t *, size_t);
 typedef void (*cwasmtime_finalizer_t)(void *);
 
+typedef struct wasmtime_call_future wasmtime_call_future_t;
+
+/// Asked at each poll of a call whether the asynchronous host function it stands in has ended.
+typedef struct {
+    bool (*callback)(void *env);
+    void *env;
+    cwasmtime_finalizer_t finalizer;
+} wasmtime_async_continuation_t;
+
+typedef void (*wasmtime_func_async_callback_t)(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *arguments,
+                                               size_t argument_count, wasmtime_val_t *results, size_t result_count,
+                                               wasm_trap_t **trap, wasmtime_async_continuation_t *continuation);
+
 typedef struct {
     void *env;
     uint8_t *(*get_memory)(void *env, size_t *bytes, size_t *capacity);
@@ -120,6 +133,17 @@ typedef struct {
     X(wasmtime_error_t *, wasmtime_linker_define_func_unchecked, \
         (wasmtime_linker_t *linker, const char *module, size_t module_size, const char *name, size_t name_size, const wasm_functype_t *type, wasmtime_func_unchecked_callback_t callback, void *env, cwasmtime_finalizer_t finalizer), \
         (linker, module, module_size, name, name_size, type, callback, env, finalizer)) \
+    X(wasmtime_error_t *, wasmtime_linker_define_async_func, \
+        (wasmtime_linker_t *linker, const char *module, size_t module_size, const char *name, size_t name_size, const wasm_functype_t *type, wasmtime_func_async_callback_t callback, void *env, cwasmtime_finalizer_t finalizer), \
+        (linker, module, module_size, name, name_size, type, callback, env, finalizer)) \
+    X(wasmtime_call_future_t *, wasmtime_instance_pre_instantiate_async, \
+        (const wasmtime_instance_pre_t *pre, wasmtime_context_t *store, wasmtime_instance_t *instance, wasm_trap_t **trap, wasmtime_error_t **error), \
+        (pre, store, instance, trap, error)) \
+    X(wasmtime_call_future_t *, wasmtime_func_call_async, \
+        (wasmtime_context_t *store, const wasmtime_func_t *func, const wasmtime_val_t *arguments, size_t argument_count, wasmtime_val_t *results, size_t result_count, wasm_trap_t **trap, wasmtime_error_t **error), \
+        (store, func, arguments, argument_count, results, result_count, trap, error)) \
+    X(bool, wasmtime_call_future_poll, (wasmtime_call_future_t *future), (future)) \
+    X(void, wasmtime_call_future_delete, (wasmtime_call_future_t *future), (future)) \
     X(wasmtime_error_t *, wasmtime_linker_instantiate_pre, (wasmtime_linker_t *linker, const wasmtime_module_t *module, wasmtime_instance_pre_t **result), (linker, module, result)) \
     X(void, wasmtime_instance_pre_delete, (wasmtime_instance_pre_t *pre), (pre)) \
     X(wasmtime_error_t *, wasmtime_instance_pre_instantiate, (const wasmtime_instance_pre_t *pre, wasmtime_context_t *store, wasmtime_instance_t *instance, wasm_trap_t **trap), (pre, store, instance, trap)) \

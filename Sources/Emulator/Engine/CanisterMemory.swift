@@ -2,11 +2,18 @@ import Foundation
 
 /// The committed memories, globals and code of one canister; what a reader takes together is of one commit.
 final class CanisterMemory: @unchecked Sendable {
-    private let lock = NSRecursiveLock()
-    private var heap: MemoryImage
-    private var stable: MemoryImage
-    private var globals: [GlobalValue]
-    private var module: CompiledModule?
+    let lock = NSRecursiveLock()
+    // Guarded by `lock`.
+    private(set) var heap: MemoryImage
+    private(set) var stable: MemoryImage
+    private(set) var globals: [GlobalValue]
+    private(set) var module: CompiledModule?
+    /// The canister's state as of the same commit; nil before the first.
+    private(set) var state: CanisterState?
+    /// What queries see of `state`; nil until one asks.
+    var published: QuerySnapshot?
+    var idle: [QueryInstance] = []
+    var statistics = QueryStatistics()
 
     /// One consistent view: private mappings, globals, code.
     struct View {
@@ -62,24 +69,34 @@ final class CanisterMemory: @unchecked Sendable {
             globals: globals)
     }
 
-    /// Makes what a message changed the committed state. `author` is the message's own view.
-    func commit(heap delta: MemoryDelta, stable stableDelta: MemoryDelta?, globals: [GlobalValue], author: PrivateMapping?)
-        throws(EngineError)
-    {
+    /// Makes the committed state what a message left: new code and memories of an install, then changed pages,
+    /// globals and the rest, all at once for whoever takes a view.
+    func commit(
+        _ state: CanisterState?, installation: Step.Installation? = nil, change: Step.MemoryChange? = nil
+    ) throws(EngineError) {
         lock.lock()
         defer { lock.unlock() }
-        try heap.commit(delta, author: author)
-        if let stableDelta { try stable.commit(stableDelta, author: nil) }
-        self.globals = globals
+        if let installation {
+            module = installation.module
+            heap = installation.heap
+            if let new = installation.stable { stable = new }
+        }
+        if let change {
+            try heap.commit(change.heap, author: change.view.heap)
+            if let delta = change.stable { try stable.commit(delta, author: nil) }
+        }
+        self.state = state
+        if let state { globals = state.globals }
+        published = nil
     }
 
-    /// Replaces code and heap (and stable memory, when given) at an install or uninstall.
-    func replace(module: CompiledModule?, heap: MemoryImage, stable: MemoryImage?, globals: [GlobalValue]) {
+    var currentStatistics: QueryStatistics { lock.withLock { statistics } }
+
+    /// Query statistics since the last time they were taken.
+    func takeStatistics() -> QueryStatistics {
         lock.withLock {
-            self.module = module
-            self.heap = heap
-            if let stable { self.stable = stable }
-            self.globals = globals
+            defer { statistics = QueryStatistics() }
+            return statistics
         }
     }
 

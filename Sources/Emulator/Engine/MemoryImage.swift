@@ -13,7 +13,9 @@ final class MemoryImage: @unchecked Sendable {
     let path: String?
     /// Committed size in bytes; guarded by the canister's lock.
     private(set) var bytes: Int
-    private var readers: [ObjectIdentifier: Unmanaged<PrivateMapping>] = [:]
+    private var readers: [Unmanaged<PrivateMapping>] = []
+    /// All of the committed bytes, for comparing and copying back; nil for an empty image.
+    private(set) var committed: UnsafeRawPointer?
 
     /// A new empty image, anonymous when `path` is nil.
     init(path: String?) throws(EngineError) {
@@ -27,12 +29,24 @@ final class MemoryImage: @unchecked Sendable {
         bytes = 0
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        if let committed { munmap(UnsafeMutableRawPointer(mutating: committed), bytes) }
+        close(descriptor)
+    }
 
     /// Sets the committed size; new bytes are zero. Never shrinks while there are readers.
     func resize(_ size: Int) throws(EngineError) {
         guard size != bytes else { return }
         guard ftruncate(descriptor, off_t(size)) == 0 else { throw .memory(String(cString: strerror(errno))) }
+        var window: UnsafeRawPointer?
+        if size > 0 {
+            guard let mapped = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0), mapped != MAP_FAILED else {
+                throw .memory("mapping \(size) bytes: \(String(cString: strerror(errno)))")
+            }
+            window = UnsafeRawPointer(mapped)
+        }
+        if let committed { munmap(UnsafeMutableRawPointer(mutating: committed), bytes) }
+        committed = window
         bytes = size
     }
 
@@ -66,16 +80,28 @@ final class MemoryImage: @unchecked Sendable {
 
     func synchronize() { _ = fdatasync(descriptor) }
 
+    /// Counts a mapping among those whose pages a commit must not change. Call with the canister's lock held.
     func register(_ mapping: PrivateMapping) {
-        readers[ObjectIdentifier(mapping)] = Unmanaged.passUnretained(mapping)
+        guard mapping.readerIndex < 0 else { return }
+        mapping.readerIndex = readers.count
+        readers.append(Unmanaged.passUnretained(mapping))
     }
-    func unregister(_ mapping: PrivateMapping) { readers[ObjectIdentifier(mapping)] = nil }
+
+    func unregister(_ mapping: PrivateMapping) {
+        let index = mapping.readerIndex
+        guard index >= 0 else { return }
+        mapping.readerIndex = -1
+        let last = readers.removeLast()
+        guard index < readers.count else { return }
+        readers[index] = last
+        last.takeUnretainedValue().readerIndex = index
+    }
 
     /// Writes the runs of a delta, after each running reader has got its own copy of those pages.
     ///
     /// Without the copies a reader would see pages it has not touched yet change under it.
     func commit(_ delta: MemoryDelta, author: PrivateMapping?) throws(EngineError) {
-        for reader in readers.values {
+        for reader in readers {
             let mapping = reader.takeUnretainedValue()
             if mapping === author { continue }
             for run in delta.runs { mapping.detach(run.offset..<run.offset + run.bytes.count) }
@@ -105,8 +131,15 @@ final class PrivateMapping {
     /// Bytes that may be touched now.
     private(set) var bytes: Int
     let reserved: Int
-    private let image: MemoryImage?
-    private let imageBytes: Int
+    let image: MemoryImage?
+    /// Size of the image when it was mapped.
+    let imageBytes: Int
+    /// Size at the start, when that is more than the image's.
+    let minimumBytes: Int
+    /// Whether a commit gave this view copies of pages.
+    private(set) var wasDetached = false
+    /// Place among the image's readers; -1 while it is none.
+    fileprivate(set) var readerIndex = -1
     private let unregister: (PrivateMapping) -> Void
 
     /// Maps `image` (all of it) and zeros up to `minimum`. Call with the canister's lock held; `onRelease` takes it again.
@@ -121,6 +154,7 @@ final class PrivateMapping {
         reserved = reserve
         self.image = image
         imageBytes = image?.bytes ?? 0
+        minimumBytes = minimum
         bytes = imageBytes
         unregister = onRelease
         if let image, imageBytes > 0 {
@@ -154,6 +188,7 @@ final class PrivateMapping {
     func detach(_ range: Range<Int>) {
         let end = min(range.upperBound, imageBytes)
         guard range.lowerBound < end else { return }
+        wasDetached = true
         _ = chost_copy_pages(base + range.lowerBound, end - range.lowerBound)
     }
 
@@ -162,16 +197,22 @@ final class PrivateMapping {
         var delta = MemoryDelta(size: bytes)
         let page = MemoryImage.pageBytes
         guard bytes > 0 else { return delta }
+        let committed = imageBytes > 0 ? image?.committed : nil
+        for range in writtenPages() {
+            for offset in stride(from: range.lowerBound, to: range.upperBound, by: page) {
+                compare(offset, committed, into: &delta)
+            }
+        }
+        return delta
+    }
+
+    /// Pages that this mapping holds copies of its own of, as byte ranges; everything when Linux cannot tell.
+    func writtenPages() -> [Range<Int>] {
+        guard bytes > 0 else { return [] }
+        var found: [Range<Int>] = []
         let start = UInt64(UInt(bitPattern: base))
         let end = start + UInt64(bytes)
         var next = start
-        var committed: UnsafeMutableRawPointer?
-        if let image, imageBytes > 0,
-            let shared = mmap(nil, imageBytes, PROT_READ, MAP_SHARED, image.descriptor, 0), shared != MAP_FAILED
-        {
-            committed = shared
-        }
-        defer { if let committed { munmap(committed, imageBytes) } }
         let capacity = 256
         withUnsafeTemporaryAllocation(of: chost_range_t.self, capacity: capacity) { ranges in
             while next < end {
@@ -181,17 +222,26 @@ final class PrivateMapping {
                     count = 1
                     next = end
                 }
-                for range in ranges.prefix(count) {
-                    for address in stride(from: range.first_byte, to: range.end_byte, by: page) {
-                        compare(Int(address - start), committed, into: &delta)
-                    }
+                for range in UnsafeBufferPointer(rebasing: ranges.prefix(count)) {
+                    found.append(Int(range.first_byte - start)..<Int(range.end_byte - start))
                 }
             }
         }
-        return delta
+        return found
     }
 
-    private func compare(_ offset: Int, _ committed: UnsafeMutableRawPointer?, into delta: inout MemoryDelta) {
+    /// Gives pages the committed content again. Call with the canister's lock held.
+    func restore(_ ranges: [Range<Int>]) -> Bool {
+        guard !ranges.isEmpty else { return true }
+        guard let committed = image?.committed else { return false }
+        for range in ranges {
+            guard range.upperBound <= imageBytes else { return false }
+            (base + range.lowerBound).copyMemory(from: committed + range.lowerBound, byteCount: range.count)
+        }
+        return true
+    }
+
+    private func compare(_ offset: Int, _ committed: UnsafeRawPointer?, into delta: inout MemoryDelta) {
         let page = MemoryImage.pageBytes
         let mine = base + offset
         let same =

@@ -2,12 +2,47 @@ import CWasmtime
 import Foundation
 import IC0
 
-/// One instance of a module and the one message (or install step) that runs on it; touched by one thread.
+/// A call in progress, polled from one slice to the next; deleting it unwinds the call.
+private final class SlicedCall {
+    private let function: UnsafeMutablePointer<wasmtime_func_t>
+    private let argument: UnsafeMutablePointer<wasmtime_val_t>
+    private let slots: UnsafeMutablePointer<OpaquePointer?>
+    private let future: OpaquePointer?
+
+    init(_ context: OpaquePointer?, _ target: wasmtime_func_t, _ environment: Int64?, wide: Bool) {
+        function = .allocate(capacity: 1)
+        function.initialize(to: target)
+        argument = .allocate(capacity: 1)
+        var value = wasmtime_val_t()
+        value.kind = UInt8(wide ? CWASMTIME_I64 : CWASMTIME_I32)
+        if wide { value.of.i64 = environment ?? 0 } else { value.of.i32 = Int32(truncatingIfNeeded: environment ?? 0) }
+        argument.initialize(to: value)
+        slots = .allocate(capacity: 2)
+        slots.initialize(repeating: nil, count: 2)
+        future = wasmtime_func_call_async(
+            context, function, argument, environment == nil ? 0 : 1, nil, 0, slots, slots + 1)
+    }
+
+    deinit {
+        wasmtime_call_future_delete(future)
+        function.deallocate()
+        argument.deallocate()
+        slots.deallocate()
+    }
+
+    /// Runs to the end of the slice or of the call; true at the end.
+    func poll() -> Bool { wasmtime_call_future_poll(future) }
+
+    var trap: OpaquePointer? { slots[0] }
+    var error: OpaquePointer? { slots[1] }
+}
+
+/// One instance of a module and the message (or install step) that runs on it; touched by one thread at a time.
 final class Execution {
     let module: CompiledModule
     let heap: PrivateMapping?
-    let stable: StableMemory
-    let canister: CanisterEnvironment
+    private(set) var stable: StableMemory
+    var canister: CanisterEnvironment
     var message: MessageEnvironment
 
     // What the message has done so far.
@@ -33,6 +68,10 @@ final class Execution {
     private(set) var context: OpaquePointer?
     private var instance = wasmtime_instance_t()
     private var counter = wasmtime_global_t()
+    /// Handles of the persisted globals, in order.
+    private var globalHandles: [wasmtime_global_t] = []
+    /// Exported functions that were called before.
+    private var functions: [String: wasmtime_func_t] = [:]
 
     var isWide: Bool { module.prepared.instrumented.isWide }
 
@@ -55,50 +94,78 @@ final class Execution {
 
     /// Makes the instance and gives the persisted globals their values (nil for a fresh module).
     func instantiate(globals: [GlobalValue]?) throws(ExecutionFailure) {
-        store = wasmtime_store_new(module.engine.handle, Unmanaged.passUnretained(self).toOpaque(), nil)
-        context = wasmtime_store_context(store)
+        openStore()
         var trap: OpaquePointer?
         let error = HostMemory.providing(heap) {
             wasmtime_instance_pre_instantiate(module.instancePre, context, &instance, &trap)
         }
         if let error { throw .engine(WasmtimeLibrary.consume(error)) }
         if let trap { throw Self.reason(trap) }
+        try beginMessage(globals)
+    }
+
+    private func openStore() {
+        store = wasmtime_store_new(module.engine.handle, Unmanaged.passUnretained(self).toOpaque(), nil)
+        context = wasmtime_store_context(store)
+    }
+
+    private func beginMessage(_ globals: [GlobalValue]?) throws(ExecutionFailure) {
         guard let counter = export(Instrumentation.counterName, CWASMTIME_EXTERN_GLOBAL) else {
             throw .engine("no instruction counter")
         }
         self.counter = counter.of.global
-        let slice = min(message.sliceLimit, message.instructionLimit)
-        sliceStart = Int64(clamping: slice)
-        counterValue = sliceStart
-        if let globals {
-            for (value, global) in zip(globals, module.prepared.instrumented.mutableGlobals) {
-                try setGlobal(global.index, value)
+        for global in module.prepared.instrumented.mutableGlobals {
+            guard let item = export(Instrumentation.globalName(global.index), CWASMTIME_EXTERN_GLOBAL) else {
+                throw .engine("global \(global.index) is missing")
             }
+            globalHandles.append(item.of.global)
+        }
+        startCounting()
+        if let globals { try setGlobals(globals) }
+    }
+
+    private func startCounting() {
+        usedBefore = 0
+        slices = 1
+        sliceStart = Int64(clamping: min(message.sliceLimit, message.instructionLimit))
+        counterValue = sliceStart
+    }
+
+    private func setGlobals(_ values: [GlobalValue]) throws(ExecutionFailure) {
+        for (index, value) in values.enumerated() where index < globalHandles.count {
+            try setGlobal(&globalHandles[index], value)
         }
     }
 
-    /// Runs an entry point; a failure is also kept, and nothing may run after it.
+    /// Makes the instance ready for another query: as if new, on memories that hold the committed content.
+    func reuse(stable: StableMemory, message: MessageEnvironment, globals: [GlobalValue]) throws(ExecutionFailure) {
+        self.stable = stable
+        self.message = message
+        failure = nil
+        if !replyData.isEmpty { replyData = [] }
+        response = nil
+        pendingCall = nil
+        if !calls.isEmpty { calls = [] }
+        (accepted, burned, balance) = (0, 0, canister.balance)
+        certifiedData = nil
+        timer = nil
+        acceptedMessage = false
+        log = canister.log
+        startCounting()
+        try setGlobals(globals)
+    }
+
+    /// Runs an entry point to its end; a failure is also kept, and nothing may run after it.
     func run(_ entry: EntryPoint) throws(ExecutionFailure) {
-        var function: wasmtime_func_t
-        var arguments = [wasmtime_val_raw_t()]
-        var count = 0
-        switch entry {
-        case .export(let name):
-            guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
-                throw .contractViolation("no exported function \(name)")
-            }
-            function = found.of.func
-        case .callback(let index, let environment):
-            function = try tableFunction(index)
-            if isWide {
-                arguments[0].i64 = Int64(bitPattern: environment)
-            } else {
-                arguments[0].i32 = Int32(truncatingIfNeeded: environment)
-            }
-            count = 1
-        }
+        var (function, environment) = try target(entry)
+        var argument = wasmtime_val_raw_t()
+        if isWide { argument.i64 = environment ?? 0 } else { argument.i32 = Int32(truncatingIfNeeded: environment ?? 0) }
         var trap: OpaquePointer?
-        let error = wasmtime_func_call_unchecked(context, &function, &arguments, count, &trap)
+        let error = wasmtime_func_call_unchecked(context, &function, &argument, environment == nil ? 0 : 1, &trap)
+        try end(error, trap)
+    }
+
+    private func end(_ error: OpaquePointer?, _ trap: OpaquePointer?) throws(ExecutionFailure) {
         if error == nil, trap == nil { return }
         if let error {
             let text = WasmtimeLibrary.consume(error)
@@ -111,6 +178,81 @@ final class Execution {
         throw failure!
     }
 
+    /// The function of an entry point and the environment it takes, if any.
+    private func target(_ entry: EntryPoint) throws(ExecutionFailure) -> (wasmtime_func_t, environment: Int64?) {
+        switch entry {
+        case .export(let name):
+            if let known = functions[name] { return (known, nil) }
+            guard let found = export(name, CWASMTIME_EXTERN_FUNC) else {
+                throw .contractViolation("no exported function \(name)")
+            }
+            functions[name] = found.of.func
+            return (found.of.func, nil)
+        case .callback(let index, let environment):
+            return (try tableFunction(index), Int64(bitPattern: environment))
+        }
+    }
+
+    // MARK: Running in slices
+
+    /// Makes an instance whose calls pause at the end of each slice.
+    func instantiateSliced(globals: [GlobalValue]?) throws(ExecutionFailure) {
+        openStore()
+        // The slots must not move while the future lives.
+        let slots = UnsafeMutablePointer<OpaquePointer?>.allocate(capacity: 2)
+        let place = UnsafeMutablePointer<wasmtime_instance_t>.allocate(capacity: 1)
+        slots.initialize(repeating: nil, count: 2)
+        place.initialize(to: wasmtime_instance_t())
+        defer {
+            slots.deallocate()
+            place.deallocate()
+        }
+        HostMemory.providing(heap) {
+            let future = wasmtime_instance_pre_instantiate_async(module.slicedPre, context, place, slots, slots + 1)
+            // Without start section nothing in it can pause.
+            while !wasmtime_call_future_poll(future) {}
+            wasmtime_call_future_delete(future)
+        }
+        instance = place.pointee
+        if let error = slots[1] { throw .engine(WasmtimeLibrary.consume(error)) }
+        if let trap = slots[0] { throw Self.reason(trap) }
+        try beginMessage(globals)
+    }
+
+    /// Runs an entry point slice by slice; between two slices `pause` may let others run, or end the execution.
+    func run(_ entry: EntryPoint, pause: () async -> Bool) async throws(ExecutionFailure) {
+        let (function, environment) = try target(entry)
+        let call = SlicedCall(context, function, environment, wide: isWide)
+        while !call.poll() {
+            guard await pause() else {
+                failure = .interrupted
+                throw .interrupted
+            }
+        }
+        try end(call.error, call.trap)
+    }
+
+    private var hasPaused = false
+
+    /// out_of_instructions of a sliced instance: the next slice is granted at once and begins at the next poll.
+    static let pauseCallback: wasmtime_func_async_callback_t = { _, caller, _, _, _, _, trap, continuation in
+        let execution = Execution.of(caller)
+        execution.hasPaused = false
+        do throws(ExecutionFailure) {
+            try execution.outOfInstructions()
+        } catch {
+            trap!.pointee = execution.stop(error)
+            execution.hasPaused = true
+        }
+        continuation!.pointee = wasmtime_async_continuation_t(
+            callback: { env in
+                let execution = Unmanaged<Execution>.fromOpaque(env!).takeUnretainedValue()
+                defer { execution.hasPaused = true }
+                return execution.hasPaused
+            },
+            env: Unmanaged.passUnretained(execution).toOpaque(), finalizer: nil)
+    }
+
     /// Ends the message: charges changed pages and collects what it did.
     func finish(failure: ExecutionFailure?) -> ExecutionOutcome {
         var outcome = ExecutionOutcome(failure: failure, log: log)
@@ -120,7 +262,7 @@ final class Execution {
                 outcome.heap = heap.delta()
             }
             outcome.stable = stable.delta()
-            outcome.globals = module.prepared.instrumented.mutableGlobals.map(globalValue)
+            outcome.globals = globalValues()
             outcome.response = response
             outcome.calls = calls
             outcome.accepted = accepted
@@ -191,10 +333,9 @@ final class Execution {
         return item
     }
 
-    private func setGlobal(_ index: Int, _ value: GlobalValue) throws(ExecutionFailure) {
-        guard var item = export(Instrumentation.globalName(index), CWASMTIME_EXTERN_GLOBAL) else {
-            throw .engine("global \(index) is missing")
-        }
+    private func setGlobal(
+        _ handle: inout wasmtime_global_t, _ value: GlobalValue
+    ) throws(ExecutionFailure) {
         var raw = wasmtime_val_t()
         switch value.type {
         case 0x7f:
@@ -216,26 +357,29 @@ final class Execution {
                 $0.storeBytes(of: value.high.littleEndian, toByteOffset: 8, as: UInt64.self)
             }
         }
-        if let error = wasmtime_global_set(context, &item.of.global, &raw) {
+        if let error = wasmtime_global_set(context, &handle, &raw) {
             throw .engine(WasmtimeLibrary.consume(error))
         }
     }
 
-    private func globalValue(_ global: (index: Int, type: UInt8)) -> GlobalValue {
-        guard var item = export(Instrumentation.globalName(global.index), CWASMTIME_EXTERN_GLOBAL) else {
-            return GlobalValue(type: global.type, low: 0)
+    private func globalValues() -> [GlobalValue] {
+        zip(globalHandles.indices, module.prepared.instrumented.mutableGlobals).map { index, global in
+            globalValue(&globalHandles[index], type: global.type)
         }
+    }
+
+    private func globalValue(_ handle: inout wasmtime_global_t, type: UInt8) -> GlobalValue {
         var raw = wasmtime_val_t()
-        wasmtime_global_get(context, &item.of.global, &raw)
-        switch global.type {
-        case 0x7f: return GlobalValue(type: global.type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
-        case 0x7e: return GlobalValue(type: global.type, low: UInt64(bitPattern: raw.of.i64))
-        case 0x7d: return GlobalValue(type: global.type, low: UInt64(raw.of.f32_bits))
-        case 0x7c: return GlobalValue(type: global.type, low: raw.of.f64_bits)
+        wasmtime_global_get(context, &handle, &raw)
+        switch type {
+        case 0x7f: return GlobalValue(type: type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
+        case 0x7e: return GlobalValue(type: type, low: UInt64(bitPattern: raw.of.i64))
+        case 0x7d: return GlobalValue(type: type, low: UInt64(raw.of.f32_bits))
+        case 0x7c: return GlobalValue(type: type, low: raw.of.f64_bits)
         default:
             return withUnsafeBytes(of: &raw.of.v128) {
                 GlobalValue(
-                    type: global.type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+                    type: type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
                     high: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
             }
         }

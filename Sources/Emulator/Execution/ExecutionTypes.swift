@@ -21,6 +21,10 @@ enum ExecutionFailure: Error, Equatable, Sendable {
     case methodNotFound(kind: String, name: String)
     case engine(String)
     case insufficientCycles(String)
+    /// A check of the subnet that has a code of its own.
+    case refused(ErrorCode, String)
+    /// The emulator stops; the message runs again at the next start.
+    case interrupted
 
     /// The answer that the caller of the message sees.
     func rejection(canister: Principal) -> Rejection {
@@ -54,6 +58,10 @@ enum ExecutionFailure: Error, Equatable, Sendable {
             return Rejection(.canisterMethodNotFound, prefix + "Canister has no \(kind) method '\(name)'.")
         case .engine(let reason):
             return Rejection(.canisterWasmEngineError, prefix + "Canister encountered a Wasm engine error: \(reason)")
+        case .interrupted:
+            return Rejection(.certifiedStateUnavailable, prefix + "The emulator is shutting down.")
+        case .refused(let code, let text):
+            return Rejection(code, prefix + text)
         case .insufficientCycles(let text):
             return Rejection(.canisterOutOfCycles, prefix + text)
         }

@@ -5,7 +5,7 @@ final class StableMemory {
     static let pageBytes = MemoryImage.pageBytes
     static let wasmPageBytes: UInt64 = 65536
 
-    private let mapping: PrivateMapping
+    let mapping: PrivateMapping
     private let limitBytes: UInt64
     private var written = PageSet()
     private var accessed = PageSet()
@@ -21,6 +21,9 @@ final class StableMemory {
         accessBudget = Int64(clamping: pageBudget)
         writeBudget = Int64(clamping: pageBudget)
     }
+
+    /// Whether this message wrote or grew it.
+    var isChanged: Bool { !written.isEmpty || mapping.bytes != grownFrom }
 
     /// Size in 64-KiB pages.
     var pages: UInt64 { UInt64(mapping.bytes) / Self.wasmPageBytes }
@@ -77,6 +80,8 @@ final class StableMemory {
 /// A set of page numbers as a bitmap that grows to the highest page touched.
 struct PageSet {
     private var words: [UInt64] = []
+
+    var isEmpty: Bool { words.isEmpty }
 
     /// Adds a range; returns how many were new.
     mutating func insert(_ range: Range<Int>) -> Int {

@@ -3,8 +3,11 @@ import IC0
 
 /// The functions of `ic0`: context check, charge, effect (interface specification, "System API").
 extension Execution {
+    /// Contexts of each call by its number: the table of `IC0`, which lies in another module, looked up once.
+    private static let contexts = SystemCall.allCases.map(\.contexts)
+
     func perform(_ call: SystemCall, _ a: SystemArguments) throws(ExecutionFailure) {
-        guard call.contexts.contains(message.context) else {
+        guard Self.contexts[Int(call.rawValue)].contains(message.context) else {
             throw .contractViolation(
                 "\"ic0.\(call.name)\" cannot be executed in \(message.context.modeName) mode")
         }

@@ -1,3 +1,4 @@
+import Candid
 import IC0
 import InternetComputer
 
@@ -46,6 +47,16 @@ extension Execution {
         }
     }
 
+    /// `sender_canister_version` in a management call must be the sender's own version.
+    private func checkSenderVersion(_ call: OutgoingCall) throws(ExecutionFailure) {
+        let type: CandidType = .record(["sender_canister_version": .optional(.nat64)])
+        guard let value = (try? Candid.decode(call.argument, as: [type]))?.first,
+            let version = value["sender_canister_version"]?.unwrapped?.asUInt64, version != canister.version
+        else { return }
+        throw .contractViolation(
+            "ic0.call_perform: sender_canister_version \(version) is not the version \(canister.version) of the caller")
+    }
+
     private func pending(_ call: SystemCall) throws(ExecutionFailure) {
         guard pendingCall != nil else {
             throw .contractViolation("ic0.\(call.name): called when no call is under construction")
@@ -76,8 +87,9 @@ extension Execution {
         try charge(5000)
         try pending(.callPerform)
         var call = pendingCall!
-        pendingCall = nil
         let configuration = canister.configuration
+        if call.callee.isEmpty || call.callee == configuration.subnetID.bytes { try checkSenderVersion(call) }
+        pendingCall = nil
         let queued = (canister.openCalls[call.callee] ?? 0) + calls.count { $0.callee == call.callee }
         let composite = !message.context.isDisjoint(with: [.compositeQuery, .compositeReply, .compositeReject])
         let reserve = configuration.prices.callReserve(

@@ -2,7 +2,7 @@ import InternetComputer
 
 /// Record formats of the state store. The first byte of a canister's record is the version of the format.
 extension CanisterState {
-    static let format: UInt8 = 1
+    static let format: UInt8 = 2
 
     var encoded: [UInt8] {
         var w = ByteWriter()
@@ -45,12 +45,20 @@ extension CanisterState {
             $1.request.write(to: &$0)
             $0.u64($1.deadline)
         }
+        w.u8(lowMemoryHook.rawValue)
+        w.list(snapshots) { $1.write(to: &$0) }
+        w.u128(reserved)
+        let statistics = queryStatistics
+        for value in [
+            statistics.calls, statistics.instructions, statistics.requestBytes, statistics.responseBytes,
+        ] { w.u64(value) }
         return w.bytes
     }
 
     init(encoded bytes: [UInt8]) throws(StateFormatError) {
         var r = ByteReader(bytes)
-        guard try r.u8() == Self.format else { throw StateFormatError(offset: 0) }
+        let format = try r.u8()
+        guard (1...Self.format).contains(format) else { throw StateFormatError(offset: 0) }
         let id = try r.principal()
         self.init(id: id, settings: try CanisterSettings(&r))
         guard let status = Status(rawValue: try r.u8()) else { throw StateFormatError(offset: r.offset) }
@@ -88,6 +96,15 @@ extension CanisterState {
         }
         chunks = try r.list { (r) throws(StateFormatError) in try r.blob() }
         stopCalls = try r.list { (r) throws(StateFormatError) in (try CallRequest(&r), try r.u64()) }
+        guard format >= 2 else { return }
+        guard let hook = LowMemoryHook(rawValue: try r.u8()) else { throw StateFormatError(offset: r.offset) }
+        lowMemoryHook = hook
+        snapshots = try r.list { (r) throws(StateFormatError) in try Snapshot(&r) }
+        reserved = try r.u128()
+        queryStatistics.calls = try r.u64()
+        queryStatistics.instructions = try r.u64()
+        queryStatistics.requestBytes = try r.u64()
+        queryStatistics.responseBytes = try r.u64()
     }
 }
 
@@ -205,6 +222,7 @@ extension QueuedMessage {
             request.write(to: &w)
         case .heartbeat: w.u8(3)
         case .timer: w.u8(4)
+        case .lowMemory: w.u8(5)
         }
         return w.bytes
     }
@@ -226,6 +244,7 @@ extension QueuedMessage {
         case 2: self = .management(try CallRequest(&r))
         case 3: self = .heartbeat
         case 4: self = .timer
+        case 5: self = .lowMemory
         default: throw StateFormatError(offset: 0)
         }
     }
@@ -306,6 +325,11 @@ extension HistoryEntry {
         case .controllers(let controllers):
             w.u8(3)
             w.list(controllers) { $0.principal($1) }
+        case .snapshot(let id, let version, let taken):
+            w.u8(4)
+            w.blob(id)
+            w.u64(version)
+            w.u64(taken)
         }
     }
 
@@ -325,6 +349,7 @@ extension HistoryEntry {
         case 1: details = .uninstall
         case 2: details = .deployment(mode: try r.u8(), moduleHash: try r.blob())
         case 3: details = .controllers(try r.list { (r) throws(StateFormatError) in try r.principal() })
+        case 4: details = .snapshot(id: try r.blob(), version: try r.u64(), taken: try r.u64())
         default: throw StateFormatError(offset: r.offset)
         }
         self.init(time: time, version: version, origin: origin, details: details)

@@ -259,6 +259,12 @@ final class StateStore: @unchecked Sendable {
         redoBytes = 0
     }
 
+    func removeSnapshots(_ ids: [[UInt8]]) {
+        for id in ids {
+            for kind in SnapshotMemories.kinds { try? FileManager.default.removeItem(atPath: snapshotPath(id, kind)) }
+        }
+    }
+
     /// Deletes image files that belong to nothing.
     func removeImages(except paths: Set<String>) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: images.path)) ?? []

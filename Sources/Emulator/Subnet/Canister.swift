@@ -7,6 +7,7 @@ final class Canister: @unchecked Sendable {
     let memory: CanisterMemory
     var queue: [(sequence: UInt64, message: QueuedMessage)] = []
     var head = 0
+    var snapshots: [[UInt8]: SnapshotMemories] = [:]
     /// A worker is at it.
     var busy = false
 
@@ -16,6 +17,19 @@ final class Canister: @unchecked Sendable {
     }
 
     var pending: Int { queue.count - head }
+
+    /// Whether the low-memory hook is due: before every message but responses.
+    var wantsLowMemoryHook: Bool {
+        state.lowMemoryHook == .ready && state.status == .running
+            && memory.currentModule?.prepared.hooks.contains("canister_on_low_wasm_memory") == true
+    }
+
+    var isResponseNext: Bool {
+        if head < queue.count, case .response = queue[head].message { return true }
+        return false
+    }
+
+    var hasWork: Bool { pending > 0 || wantsLowMemoryHook }
 
     func push(_ sequence: UInt64, _ message: QueuedMessage) { queue.append((sequence, message)) }
 

@@ -71,6 +71,8 @@ enum QueuedMessage: Sendable, Equatable {
     case management(CallRequest)
     case heartbeat
     case timer
+    /// The hook `canister_on_low_wasm_memory`; follows from the canister's state and is never stored.
+    case lowMemory
 }
 
 struct CallContext: Sendable, Equatable {
@@ -106,6 +108,7 @@ struct HistoryEntry: Sendable, Equatable {
         /// 0 install, 1 reinstall, 2 upgrade
         case deployment(mode: UInt8, moduleHash: [UInt8])
         case controllers([Principal])
+        case snapshot(id: [UInt8], version: UInt64, taken: UInt64)
     }
     var time: UInt64
     var version: UInt64
@@ -116,6 +119,8 @@ struct HistoryEntry: Sendable, Equatable {
 /// Everything of a canister but its memories and queue; changed by its one worker, written whole at each commit.
 struct CanisterState: Sendable {
     enum Status: UInt8, Sendable { case running = 1, stopping = 2, stopped = 3 }
+    /// Whether free heap is below the threshold of the settings, and what was done about it.
+    enum LowMemoryHook: UInt8, Sendable { case notSatisfied, ready, executed }
 
     var id: Principal
     var settings: CanisterSettings
@@ -147,6 +152,16 @@ struct CanisterState: Sendable {
     var chunks: [[UInt8]] = []
     /// stop_canister calls that wait for open call contexts, with their deadlines.
     var stopCalls: [(request: CallRequest, deadline: UInt64)] = []
+
+    var lowMemoryHook = LowMemoryHook.notSatisfied
+    var snapshots: [Snapshot] = []
+    /// Cycles set aside for future storage; they pay before the balance does.
+    var reserved: UInt128 = 0
+    var queryStatistics = QueryStatistics()
+    /// Work above the rate limits that is still to be worked off, and since when; not kept over a restart.
+    var installDebit: UInt64 = 0
+    var heapDebit: UInt64 = 0
+    var debitTime: UInt64 = 0
 
     init(id: Principal, settings: CanisterSettings) {
         self.id = id
@@ -181,7 +196,26 @@ struct CanisterState: Sendable {
     /// Bytes that storage is charged for.
     var memoryBytes: UInt64 {
         heapBytes + stableBytes + moduleBytes + UInt64(chunks.count) << 20 + UInt64(globals.count * 8)
-            + UInt64(history.count * 100)
+            + UInt64(history.count * 100) + snapshots.reduce(0) { $0 + $1.totalBytes }
+    }
+
+    /// Pays for storage from the reservation first.
+    mutating func consumeStorage(_ cycles: UInt128) {
+        let fromReserved = min(cycles, reserved)
+        reserved -= fromReserved
+        consumed["memory", default: 0] += fromReserved
+        consume(cycles - fromReserved, for: "memory")
+    }
+
+    /// Whether the low-memory hook is due after what just changed.
+    mutating func updateLowMemoryHook(_ limits: SubnetConfiguration.Limits) {
+        let limit = settings.wasmMemoryLimit > 0 ? settings.wasmMemoryLimit : limits.heap32Bytes
+        let free = limit > heapBytes ? limit - heapBytes : 0
+        if free >= settings.wasmMemoryThreshold {
+            lowMemoryHook = .notSatisfied
+        } else if lowMemoryHook == .notSatisfied {
+            lowMemoryHook = .ready
+        }
     }
 
     /// Cycles for a time at the present size.
@@ -193,8 +227,10 @@ struct CanisterState: Sendable {
         return prices.scaled(storage + compute + base)
     }
 
+    /// Cycles below which the canister is frozen, less what is reserved.
     func freezingLimit(_ prices: SubnetConfiguration.Prices) -> UInt128 {
-        idleCost(seconds: 86_400, prices: prices) * UInt128(settings.freezingThreshold) / 86_400
+        let limit = idleCost(seconds: 86_400, prices: prices) * UInt128(settings.freezingThreshold) / 86_400
+        return limit > reserved ? limit - reserved : 0
     }
 
     func liquidBalance(_ prices: SubnetConfiguration.Prices) -> UInt128 {

@@ -43,7 +43,7 @@ struct Installer {
 
     private var limits: SubnetConfiguration.Limits { subnet.configuration.limits }
 
-    func install(_ request: Request, _ step: inout Step) throws(Rejection) {
+    func install(_ request: Request, _ step: inout Step) async throws(Rejection) {
         let id = step.state.id
         switch request.mode {
         case .install where step.state.moduleHash != nil:
@@ -64,7 +64,7 @@ struct Installer {
             throw Rejection(.canisterWasmEngineError, "\(error)")
         }
         let keepsHeap = try keepsHeap(request.mode, module)
-        try run(request, module, keepsHeap: keepsHeap, &step)
+        try await run(request, module, keepsHeap: keepsHeap, &step)
         step.state.moduleHash = module.prepared.hash
         step.state.moduleBytes = UInt64(request.bytes.count)
         step.store.modules.append((module.prepared.hash, request.bytes))
@@ -95,7 +95,7 @@ struct Installer {
     /// pre_upgrade on the old code, then start and init or post_upgrade on the new.
     private func run(
         _ request: Request, _ module: CompiledModule, keepsHeap: Bool, _ step: inout Step
-    ) throws(Rejection) {
+    ) async throws(Rejection) {
         let id = step.state.id
         let prices = subnet.configuration.prices
         let wide = module.prepared.instrumented.isWide
@@ -123,7 +123,7 @@ struct Installer {
             if case .upgrade(let skip, _) = request.mode {
                 view = try canister.memory.view(limits: limits, stablePages: limits.stableInstallPages)
                 if !skip, let old = view, old.module.prepared.hooks.contains("canister_pre_upgrade") {
-                    let run = subnet.execute(
+                    let run = await subnet.execute(
                         step.state, old, environment(.preUpgrade, request, budget), [.export("canister_pre_upgrade")],
                         globals: old.globals, time: step.time, balance: step.state.balance)
                     used += run.outcome.instructions
@@ -147,7 +147,7 @@ struct Installer {
             message.argument = request.argument
             var current = step.state
             current.version += 1
-            let run = subnet.execute(
+            let run = await subnet.execute(
                 current, fresh, message, entries, globals: nil, time: step.time, balance: step.state.balance)
             used += run.outcome.instructions
             if let failure = run.outcome.failure { throw fail(failure, run.outcome.log, &step) }
@@ -164,6 +164,9 @@ struct Installer {
             }
             step.change = Step.MemoryChange(heap: run.outcome.heap, stable: stableDelta, view: fresh)
             charge(&step)
+            subnet.addDebit(
+                &step.state, instructions: used, heapBytes: UInt64(run.outcome.heap.pages * MemoryImage.pageBytes),
+                step.time)
         } catch let rejection as Rejection {
             throw rejection
         } catch {

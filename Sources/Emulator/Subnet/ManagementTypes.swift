@@ -25,10 +25,9 @@ enum ManagementMethod {
         case "fetch_canister_logs": Rule(target: "canister_id")
         case "install_chunked_code": Rule(target: "target_canister", controllersOnly: true)
         case "deposit_cycles", "canister_info", "canister_metadata": Rule(target: "canister_id", byIngress: false)
+        case _ where Subnet.snapshotMethods.contains(method): Rule(target: "canister_id", controllersOnly: true)
         case "ecdsa_public_key", "sign_with_ecdsa", "schnorr_public_key", "sign_with_schnorr", "vetkd_public_key",
-            "vetkd_derive_key", "take_canister_snapshot", "load_canister_snapshot", "list_canister_snapshots",
-            "delete_canister_snapshot", "read_canister_snapshot_metadata", "read_canister_snapshot_data",
-            "upload_canister_snapshot_metadata", "upload_canister_snapshot_data", "node_metrics_history", "subnet_info",
+            "vetkd_derive_key", "node_metrics_history", "subnet_info",
             "bitcoin_get_balance", "bitcoin_get_utxos", "bitcoin_send_transaction",
             "bitcoin_get_current_fee_percentiles":
             Rule(target: nil)

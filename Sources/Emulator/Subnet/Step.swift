@@ -29,8 +29,8 @@ struct Step {
     var deleted = false
     var installation: Installation?
     var change: MemoryChange?
-    /// The queue is not consumed: the message stays first (a stop that waits).
-    var keepsMessage = false
+    var newSnapshots: [(id: [UInt8], memories: SnapshotMemories)] = []
+    var removedSnapshots: [[UInt8]] = []
 
     /// Answers a call, with the cycles that go back.
     mutating func respond(to origin: CallOrigin, _ result: Result<[UInt8], Rejection>, refund: UInt128) {

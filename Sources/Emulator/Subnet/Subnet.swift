@@ -11,6 +11,7 @@ public final class Subnet: @unchecked Sendable {
     let store: StateStore?
     let updates: WorkerPool
     let queries: WorkerPool
+    let instances = QueryInstances()
     let logger = Logger(label: "deai.emulator")
 
     /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
@@ -87,8 +88,16 @@ public final class Subnet: @unchecked Sendable {
             let stable = try MemoryImage(path: stablePath)
             try heap.resize(Int(state.heapBytes))
             try stable.resize(Int(state.stableBytes))
-            table[state.id] = Canister(
-                state: state, memory: CanisterMemory(heap: heap, stable: stable, globals: state.globals))
+            let memory = CanisterMemory(heap: heap, stable: stable, globals: state.globals)
+            try memory.commit(state)
+            let canister = Canister(state: state, memory: memory)
+            for snapshot in state.snapshots {
+                for kind in SnapshotMemories.kinds { paths.insert(store.snapshotPath(snapshot.id, kind)) }
+                let memories = try SnapshotMemories(snapshot.id, store: store)
+                try memories.resize(snapshot)
+                canister.snapshots[snapshot.id] = memories
+            }
+            table[state.id] = canister
         }
         try store.replay { redo in
             guard let canister = table[try Principal(bytes: redo.canister)] else { return }
@@ -134,28 +143,47 @@ public final class Subnet: @unchecked Sendable {
 
     /// Starts a worker on a canister with messages. Call with the lock held, or before the subnet is shared.
     func schedule(_ canister: Canister) {
-        guard !canister.busy, canister.pending > 0, !closed else { return }
+        guard !canister.busy, canister.hasWork, !closed else { return }
         canister.busy = true
         unfinished += 1
-        updates.async { [self] in work(on: canister) }
+        Task(executorPreference: updates) { [self] in await work(on: canister) }
     }
 
-    private func work(on canister: Canister) {
+    private func work(on canister: Canister) async {
         for _ in 0..<64 {
             let next = lock.withLock { () -> (sequence: UInt64, message: QueuedMessage, state: CanisterState, time: UInt64)? in
-                guard !closed, let next = canister.pop() else { return nil }
+                guard !closed else { return nil }
+                if canister.wantsLowMemoryHook, !canister.isResponseNext {
+                    defer { nextSequence += 1 }
+                    return (nextSequence, .lowMemory, canister.state, newTime())
+                }
+                guard let next = canister.pop() else { return nil }
                 markProcessing(next.message)
                 return (next.sequence, next.message, canister.state, newTime())
             }
             guard let next else { break }
             let step = Step(
                 state: next.state, sequence: next.sequence, time: next.time, persists: canister !== management)
-            commit(process(next.message, canister, step), canister)
+            if case .management(let call) = next.message, call.method == "http_request" {
+                startOutcall(call, next.state, sequence: next.sequence, time: next.time)
+                continue
+            }
+            let finished = await process(next.message, canister, step)
+            // A message that the shutdown interrupted stays in the store and runs again.
+            if lock.withLock({ closed }) { break }
+            commit(finished, canister)
         }
-        let idle = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
+        lock.withLock {
             canister.busy = false
-            unfinished -= 1
             schedule(canister)
+        }
+        endUnit()
+    }
+
+    /// One of the units of work that `settle` waits for is over.
+    func endUnit() {
+        let idle = lock.withLock { () -> [CheckedContinuation<Void, Never>] in
+            unfinished -= 1
             guard unfinished == 0 || closed else { return [] }
             defer { idleWaiters = [] }
             return idleWaiters
@@ -180,14 +208,14 @@ public final class Subnet: @unchecked Sendable {
         switch message {
         case .request(let call), .management(let call):
             if case .ingress(let id) = call.origin { requests[id]?.status = .processing }
-        case .response, .heartbeat, .timer: break
+        case .response, .heartbeat, .timer, .lowMemory: break
         }
     }
 
     // MARK: Commit
 
     /// Makes a step durable, then visible, then tells who waits for it.
-    private func commit(_ finished: Step, _ canister: Canister) {
+    func commit(_ finished: Step, _ canister: Canister) {
         var step = finished
         commitLock.lock()
         var targets: [(Canister, QueuedMessage, UInt64)] = []
@@ -222,15 +250,11 @@ public final class Subnet: @unchecked Sendable {
         }
         do {
             try store?.apply(step.store)
-            if let installation = step.installation {
-                canister.memory.replace(
-                    module: installation.module, heap: installation.heap, stable: installation.stable,
-                    globals: step.state.globals)
-            }
-            if let change = step.change {
+            if step.persists {
                 try canister.memory.commit(
-                    heap: change.heap, stable: change.stable, globals: step.state.globals, author: change.view.heap)
+                    step.deleted ? nil : step.state, installation: step.installation, change: step.change)
             }
+            for created in step.created { try created.memory.commit(created.state) }
         } catch {
             // The disk is full or the database is gone: nothing further may be acknowledged.
             logger.critical("The state cannot be written; the emulator stops accepting messages: \(error)")
@@ -243,6 +267,8 @@ public final class Subnet: @unchecked Sendable {
         lock.withLock {
             if step.persists { canister.state = step.state }
             for created in step.created { table[created.state.id] = created }
+            for (id, memories) in step.newSnapshots { canister.snapshots[id] = memories }
+            for id in step.removedSnapshots { canister.snapshots[id] = nil }
             if step.deleted { table[step.state.id] = nil }
             for request in step.store.requests {
                 requests[request.id] = request.record
@@ -264,6 +290,9 @@ public final class Subnet: @unchecked Sendable {
         }
         commitLock.unlock()
         for (waiter, status) in wake { waiter.resume(status) }
+        if let store, !step.removedSnapshots.isEmpty || step.deleted {
+            store.removeSnapshots(step.removedSnapshots + (step.deleted ? step.state.snapshots.map(\.id) : []))
+        }
     }
 
     // MARK: Reading
@@ -285,7 +314,13 @@ public final class Subnet: @unchecked Sendable {
     /// Number of committed messages.
     public var height: UInt64 { lock.withLock { commits } }
 
-    /// Bytes of an installed module or of a chunk.
+    /// Bytes of an installed module.
+    func moduleBytes(_ hash: [UInt8]) throws -> [UInt8]? {
+        if let store { return try store.module(hash) }
+        return lock.withLock { modules[hash] }
+    }
+
+    /// Bytes of a chunk.
     func chunk(_ canister: Principal, _ hash: [UInt8]) -> [UInt8]? {
         if let store { return (try? store.chunk(canister, hash)) ?? nil }
         return lock.withLock { chunks[canister]?[hash] }

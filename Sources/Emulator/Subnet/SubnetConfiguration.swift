@@ -25,6 +25,8 @@ public struct SubnetConfiguration: Sendable {
     public var automaticTicks = true
     /// Threads that run Wasm, each with a 16 MiB stack.
     public var workerThreads = max(2, ProcessInfo.processInfo.activeProcessorCount)
+    /// Carries out `http_request`; nil refuses every outcall.
+    public var outcalls: HTTPOutcall.Handler?
     /// Text lines of `debug_print` and `trap` of replicated executions, for a developer's console.
     public var onDebugPrint: (@Sendable (_ canister: Principal, _ text: String) -> Void)?
 
@@ -80,9 +82,24 @@ public struct SubnetConfiguration: Sendable {
         public var tailCalls = true
         public var chunkBytes = 1 << 20
         public var chunks = 100
+        public var snapshots = 10
+        /// Charged for taking, loading and replacing a snapshot, and for each read or written part of one.
+        public var snapshotInstructions: UInt64 = 2_000_000_000
+        public var snapshotDataInstructions: UInt64 = 5_000_000
+        /// Storage of all canisters, and from where on growth reserves cycles (rising to ten years of fees when full).
+        public var subnetMemoryBytes: UInt64 = 2 << 40
+        public var reservationThresholdBytes: UInt64 = 750 << 30
+        /// Rate limits of the replica, per round: 2,000,000,000 instructions of install_code (IC0209) and 75 MiB of
+        /// changed heap (IC0210, refuses installs). The emulator has no rounds and by default no such limits; when
+        /// set, a round is `roundNanoseconds`.
+        public var installInstructionsPerRound: UInt64?
+        public var heapDeltaBytesPerRound: UInt64?
+        public var roundNanoseconds: UInt64 = 1_000_000_000
         public var logBytes = 4 * 1024
         public var historyEntries = 20
         public var compositeDepth = 6
+        /// How old a query's data certificate may be; one certificate serves all queries of a canister that long.
+        public var dataCertificateNanoseconds: UInt64 = 1_000_000_000
         public var certifiedDataBytes = 32
         /// 0 = none, as the specification says; the replica's code has 3 GiB.
         public var defaultWasmMemoryLimit: UInt64 = 0

@@ -3,30 +3,40 @@ import InternetComputer
 
 /// Processing of one message of one canister: from the queue to a step that can be committed.
 extension Subnet {
-    func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) -> Step {
+    func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) async -> Step {
         var step = initial
         if step.persists { chargeIdle(&step) }
         switch message {
-        case .request(let request): handle(request, canister, &step)
-        case .response(let callback, let response): handle(response, callback, canister, &step)
-        case .management(let request): manage(request, canister, &step)
-        case .heartbeat: runTask("canister_heartbeat", canister, &step)
+        case .request(let request): await handle(request, canister, &step)
+        case .response(let callback, let response): await handle(response, callback, canister, &step)
+        case .management(let request): await manage(request, canister, &step)
+        case .heartbeat: await runTask("canister_heartbeat", canister, &step)
+        case .lowMemory:
+            step.state.lowMemoryHook = .executed
+            await runTask("canister_on_low_wasm_memory", canister, &step)
         case .timer:
             if step.state.timer != 0, step.state.timer <= step.time {
                 step.state.timer = 0
-                runTask("canister_global_timer", canister, &step)
+                await runTask("canister_global_timer", canister, &step)
             }
         }
         finishStopping(&step)
+        if step.persists {
+            step.state.updateLowMemoryHook(configuration.limits)
+            step.state.queryStatistics.add(canister.memory.takeStatistics())
+        }
         return step
     }
 
     // MARK: Requests
 
-    private func handle(_ request: CallRequest, _ canister: Canister, _ step: inout Step) {
+    private func handle(_ request: CallRequest, _ canister: Canister, _ step: inout Step) async {
         let id = step.state.id
         let prices = configuration.prices
         var refusal = Self.unavailable(step.state)
+        if request.deadline != 0, request.deadline < step.time {
+            refusal = Rejection(.deadlineExpired, "The call's deadline passed before it was processed.")
+        }
         if case .canister = request.origin, request.cycles < step.state.settings.minimumIncomingCycles {
             refusal = refusal ?? Rejection(
                 .insufficientCyclesInCall,
@@ -68,11 +78,11 @@ extension Subnet {
         environment.deadline = request.deadline
         environment.mayRespond = true
         let name = (isQuery ? "canister_query " : "canister_update ") + request.method
-        let run = execute(
+        var run = await execute(
             step.state, canister.memory, environment, [.export(name)], time: step.time,
             balance: step.state.balance - prepaid)
         let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)
-        settle(run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: !isQuery)
+        settle(&run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: !isQuery)
         context.available -= run.outcome.failure == nil ? min(run.outcome.accepted, context.available) : 0
         close(&context, run.outcome, &step)
     }
@@ -84,12 +94,25 @@ extension Subnet {
     }
 
     /// Takes over what a finished message did, and charges it.
-    private func settle(_ run: Run, _ step: inout Step, balance: UInt128, cost: UInt128, keepsMemory: Bool) {
+    private func settle(
+        _ run: inout Run, _ step: inout Step, balance: UInt128, cost: UInt128, keepsMemory: Bool
+    ) {
+        var reserved: UInt128 = 0
+        if keepsMemory, run.outcome.failure == nil {
+            let heap = max(step.state.heapBytes, UInt64(run.outcome.heap.size))
+            let stable = run.outcome.stable.map { UInt64($0.size) } ?? step.state.stableBytes
+            do throws(ExecutionFailure) {
+                reserved = try reservation(step.state, heapBytes: heap, stableBytes: stable, balance: balance)
+            } catch {
+                run.outcome.failure = error
+            }
+        }
         let outcome = run.outcome
         step.state.log = outcome.log
         if let text = outcome.failure?.logText { appendLog(text, &step) }
         if outcome.failure == nil {
-            step.state.balance = balance
+            step.state.balance = balance - reserved
+            step.state.reserved += reserved
             if keepsMemory { adopt(run, &step) }
         }
         step.state.consume(cost, for: "instructions")
@@ -108,6 +131,8 @@ extension Subnet {
         step.state.heapBytes = max(step.state.heapBytes, UInt64(outcome.heap.size))
         if let stable = outcome.stable { step.state.stableBytes = UInt64(stable.size) }
         step.change = Step.MemoryChange(heap: outcome.heap, stable: outcome.stable, view: view)
+        addDebit(
+            &step.state, instructions: 0, heapBytes: UInt64(outcome.heap.pages * MemoryImage.pageBytes), step.time)
         if let data = outcome.certifiedData { step.state.certifiedData = data }
         if let timer = outcome.timer { step.state.timer = timer }
         step.state.version += 1
@@ -183,11 +208,15 @@ extension Subnet {
 
     // MARK: Responses
 
-    private func handle(_ response: CallResponse, _ id: UInt64, _ canister: Canister, _ step: inout Step) {
+    private func handle(_ response: CallResponse, _ id: UInt64, _ canister: Canister, _ step: inout Step) async {
+        // Only an expired best-effort call has no callback any more: its refund is lost, as the specification allows.
+        guard let callback = step.state.callbacks.removeValue(forKey: id) else { return }
         step.state.add(response.refund)
-        guard let callback = step.state.callbacks.removeValue(forKey: id),
-            var context = step.state.contexts[callback.context]
-        else { return }
+        guard var context = step.state.contexts[callback.context]
+        else {
+            step.state.add(callback.reserved)
+            return
+        }
         context.openCallbacks -= 1
         let prices = configuration.prices
         guard let module = canister.memory.currentModule else {
@@ -220,7 +249,7 @@ extension Subnet {
         environment.mayRespond = !context.responded
         environment.contextInstructions = context.instructions
         let wide = module.prepared.instrumented.isWide
-        var run = execute(
+        var run = await execute(
             step.state, canister.memory, environment,
             [.callback(function: closure.function, environment: closure.environment)], time: step.time,
             balance: step.state.balance)
@@ -236,7 +265,7 @@ extension Subnet {
             second.context = .cleanup
             second.mayRespond = false
             second.instructionLimit -= min(instructions, second.instructionLimit - 1)
-            run = execute(
+            run = await execute(
                 step.state, canister.memory, second,
                 [.callback(function: cleanup.function, environment: cleanup.environment)], time: step.time,
                 balance: step.state.balance)
@@ -245,21 +274,19 @@ extension Subnet {
             run.outcome.response = nil
         }
         let transport = prices.scaled(UInt128(prices.callByte)) * UInt128(responseBytes)
-        settle(
-            run, &step, balance: run.outcome.balance,
-            cost: 0, keepsMemory: true)
+        settle(&run, &step, balance: run.outcome.balance, cost: 0, keepsMemory: true)
         step.state.add(callback.reserved)
         step.state.consume(prices.execution(instructions: instructions, wide: wide), for: "instructions")
         step.state.consume(transport, for: "request_and_response_transmission")
         var outcome = run.outcome
-        outcome.failure = failure
+        outcome.failure = failure ?? run.outcome.failure
         outcome.instructions = instructions
         close(&context, outcome, &step)
     }
 
     // MARK: Tasks
 
-    private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) {
+    private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) async {
         guard step.state.status == .running, let module = canister.memory.currentModule,
             module.prepared.hooks.contains(hook)
         else { return }
@@ -269,11 +296,11 @@ extension Subnet {
         guard step.state.liquidBalance(prices) >= prepaid else { return }
         var context = CallContext(
             id: step.state.newID(), origin: .system, caller: .managementCanister, available: 0, responded: true)
-        let run = execute(
+        var run = await execute(
             step.state, canister.memory, updateEnvironment(.task), [.export(hook)], time: step.time,
             balance: step.state.balance - prepaid)
         let cost = prices.execution(instructions: run.outcome.instructions, wide: wide)
-        settle(run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: true)
+        settle(&run, &step, balance: run.outcome.balance + prepaid, cost: cost, keepsMemory: true)
         close(&context, run.outcome, &step)
     }
 
@@ -292,9 +319,22 @@ extension Subnet {
                 {
                     _ = enqueue(.heartbeat, to: canister)
                 }
+                for (id, callback) in state.callbacks where callback.deadline != 0 && callback.deadline < now {
+                    let expired = CallResponse(
+                        payload: .reject(.systemUnknown, "\(ErrorCode.deadlineExpired.text): Call deadline has expired."))
+                    _ = enqueue(.response(callback: id, expired), to: canister)
+                }
                 schedule(canister)
             }
         }
+    }
+
+    /// Queues what is due by now: timers, heartbeats, answers to expired calls.
+    package func enqueueDueWork() async { enqueueTasks() }
+
+    /// Calls of a canister that await their answers.
+    package func openCalls(_ canister: Principal) -> Int {
+        lock.withLock { table[canister]?.state.callbacks.count ?? 0 }
     }
 
     /// Runs due timers and heartbeats once, and everything they lead to.
@@ -311,7 +351,7 @@ extension Subnet {
         guard state.charged != 0, step.time > state.charged + 10_000_000_000 else { return }
         let nanoseconds = UInt128(step.time - state.charged)
         let cost = state.idleCost(seconds: 1_000_000, prices: configuration.prices) * nanoseconds / 1_000_000_000_000_000
-        step.state.consume(cost, for: "memory")
+        step.state.consumeStorage(cost)
         step.state.charged = step.time
     }
 

@@ -123,7 +123,7 @@ extension Subnet {
     private func inspect(_ message: IngressMessage, _ canister: Canister) async throws(Rejection) {
         guard let module = canister.memory.currentModule, module.prepared.hooks.contains("canister_inspect_message")
         else { return }
-        let outcome = await queries.run { [self] in
+        let result = await queries.run { [self] in
             var environment = MessageEnvironment(
                 context: .inspectMessage, instructionLimit: configuration.limits.inspectInstructions,
                 sliceLimit: configuration.limits.inspectInstructions,
@@ -133,15 +133,9 @@ extension Subnet {
             environment.caller = message.sender.bytes
             environment.argument = message.argument
             environment.methodName = Array(message.method.utf8)
-            let (state, time) = lock.withLock { (canister.state, newTime()) }
-            return execute(
-                state, canister.memory, environment, [.export("canister_inspect_message")], time: time, balance: state.balance
-            ).outcome
+            return inspect(canister, environment)
         }
-        if let failure = outcome.failure { throw failure.rejection(canister: message.canister) }
-        guard outcome.acceptedMessage else {
-            throw Rejection(.canisterRejectedMessage, "Canister rejected the message")
-        }
+        guard try result.get() else { throw Rejection(.canisterRejectedMessage, "Canister rejected the message") }
     }
 
     // MARK: History

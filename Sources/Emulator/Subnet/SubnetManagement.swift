@@ -5,12 +5,12 @@ import InternetComputer
 
 /// The management canister: calls that concern a canister run in that canister's queue, the others in their own.
 extension Subnet {
-    func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) {
+    func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async {
         step.state.consume(call.ingressCost, for: "ingress")
         do throws(Rejection) {
             try check(call, step.state)
             var refund = call.cycles
-            let reply = try perform(call, canister, &step, &refund)
+            let reply = try await perform(call, canister, &step, &refund)
             if let reply { step.respond(to: call.origin, .success(reply), refund: refund) }
         } catch {
             step.respond(to: call.origin, .failure(error), refund: call.cycles)
@@ -25,6 +25,8 @@ extension Subnet {
         guard rule.controllersOnly, !state.isController(call.sender) else { return }
         let selfAllowed: Set<String> = ["canister_status", "upload_chunk", "stored_chunks", "clear_chunk_store", "canister_metrics"]
         if call.sender == state.id, selfAllowed.contains(call.method) { return }
+        let readsSnapshots = ["list_canister_snapshots", "read_canister_snapshot_metadata", "read_canister_snapshot_data"]
+        if readsSnapshots.contains(call.method), Self.sees(state.settings.snapshotVisibility, call.sender, state) { return }
         if call.method == "canister_status", Self.sees(state.settings.statusVisibility, call.sender, state) { return }
         let controllers = state.settings.controllers.map(\.text).joined(separator: " ")
         throw Rejection(
@@ -44,7 +46,7 @@ extension Subnet {
     /// The reply, or nil when the answer comes later.
     private func perform(
         _ call: CallRequest, _ canister: Canister, _ step: inout Step, _ refund: inout UInt128
-    ) throws(Rejection) -> [UInt8]? {
+    ) async throws(Rejection) -> [UInt8]? {
         switch call.method {
         case "create_canister", "provisional_create_canister_with_cycles":
             return try create(call, &step, &refund)
@@ -55,7 +57,7 @@ extension Subnet {
             step.state.add(call.cycles)
             refund = 0
         case "update_settings": try updateSettings(call, &step)
-        case "install_code", "install_chunked_code": try install(call, canister, &step)
+        case "install_code", "install_chunked_code": try await install(call, canister, &step)
         case "uninstall_code": try uninstall(call, &step)
         case "upload_chunk": return try uploadChunk(call, &step)
         case "stored_chunks":
@@ -96,10 +98,12 @@ extension Subnet {
         case "raw_rand":
             return ManagementMethod.reply(
                 .blob((0..<32).map { _ in UInt8.random(in: .min ... .max) }), .blob)
-        case "http_request":
+        case _ where Self.snapshotMethods.contains(call.method): return try snapshotCall(call, canister, &step)
+        case "ecdsa_public_key", "sign_with_ecdsa", "schnorr_public_key", "sign_with_schnorr", "vetkd_public_key",
+            "vetkd_derive_key":
             throw Rejection(
-                reject: .systemFatal, error: .canisterRejectedMessage,
-                message: "HTTP outcalls are switched off on this network.")
+                .canisterRejectedMessage,
+                "\(call.method): threshold keys are not emulated on this network; test against a canister of your own that answers in its place.")
         default:
             throw Rejection(
                 .canisterRejectedMessage, "The management method \(call.method) is not emulated on this network.")
@@ -107,7 +111,7 @@ extension Subnet {
         return ManagementMethod.emptyReply
     }
 
-    private func origin(_ call: CallRequest) -> HistoryEntry.Origin {
+    func origin(_ call: CallRequest) -> HistoryEntry.Origin {
         if case .canister(let id, _) = call.origin {
             return .canister(id, version: lock.withLock { table[id]?.state.version })
         }
@@ -182,6 +186,9 @@ extension Subnet {
         guard lock.withLock({ canister.pending == 0 }) else {
             throw Rejection(.canisterQueueNotEmpty, "Canister \(step.state.id.text) has messages in its queues.")
         }
+        for snapshot in step.state.snapshots {
+            if let owner = try? Principal(bytes: snapshot.id) { step.store.clearedChunks.append(owner) }
+        }
         step.deleted = true
     }
 
@@ -201,12 +208,13 @@ extension Subnet {
 
     // MARK: Code
 
-    private func install(_ call: CallRequest, _ canister: Canister, _ step: inout Step) throws(Rejection) {
+    private func install(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async throws(Rejection) {
+        try checkRates(&step.state, step.time)
         let (bytes, argument, mode) = try installArguments(call, step.state)
         let request = Installer.Request(
             bytes: bytes, argument: argument, mode: mode, caller: call.sender)
         let installer = Installer(subnet: self, canister: canister)
-        try installer.install(request, &step)
+        try await installer.install(request, &step)
         step.state.record(
             .deployment(mode: mode.number, moduleHash: step.state.moduleHash ?? []), origin: origin(call),
             time: step.time, keep: configuration.limits.historyEntries)
@@ -274,7 +282,7 @@ extension Subnet {
         return ManagementMethod.reply(.record(["hash": .blob(hash)]), .record(["hash": .blob]))
     }
 
-    private func uninstall(_ call: CallRequest, _ step: inout Step) throws(Rejection) {
+    func uninstall(_ call: CallRequest, _ step: inout Step) throws(Rejection) {
         let id = step.state.id
         do throws(EngineError) {
             step.state.heapGeneration += 1

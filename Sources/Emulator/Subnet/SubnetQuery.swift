@@ -5,20 +5,33 @@ import InternetComputer
 extension Subnet {
     /// Answers a query; leaves no trace.
     public func query(_ message: QueryMessage) async -> QueryOutcome {
-        await queries.run { [self] in
-            let time = lock.withLock { newTime() }
+        await queries.run { [self] in answer(message) }
+    }
+
+    /// Answers many queries, shared out among the query threads, in the order of the messages.
+    public func query(_ messages: [QueryMessage]) async -> [QueryOutcome] {
+        let share = max(1, (messages.count + configuration.workerThreads - 1) / configuration.workerThreads)
+        return await withTaskGroup(of: (Int, [QueryOutcome]).self) { group in
+            for start in stride(from: 0, to: messages.count, by: share) {
+                let part = messages[start..<min(start + share, messages.count)]
+                group.addTask { [self] in (start, await queries.run { [self] in part.map(answer) }) }
+            }
+            var parts: [(Int, [QueryOutcome])] = []
+            for await part in group { parts.append(part) }
+            return parts.sorted { $0.0 < $1.0 }.flatMap(\.1)
+        }
+    }
+
+    /// Answers a query on this thread, which must have a stack of 8 MiB or more.
+    func answer(_ message: QueryMessage) -> QueryOutcome {
+        let time = lock.withLock { newTime() }
+        if message.canister == .managementCanister {
             do throws(Rejection) {
-                if message.canister == .managementCanister {
-                    return QueryOutcome(answer: .replied(try managementQuery(message)), instructions: 0, timestamp: time)
-                }
-                return try answer(message, time)
+                return QueryOutcome(answer: .replied(try managementQuery(message)), instructions: 0, timestamp: time)
             } catch {
                 return QueryOutcome(answer: .rejected(error), instructions: 0, timestamp: time)
             }
         }
-    }
-
-    private func answer(_ message: QueryMessage, _ time: UInt64) throws(Rejection) -> QueryOutcome {
         var evaluation = QueryEvaluation(subnet: self, time: time)
         let result = evaluation.call(
             message.canister, method: message.method, argument: message.argument, caller: message.sender, depth: 0)
@@ -30,33 +43,67 @@ extension Subnet {
         return QueryOutcome(answer: answer, instructions: evaluation.instructions, timestamp: time)
     }
 
+    /// Whether `canister_inspect_message` accepted.
+    func inspect(_ canister: Canister, _ message: MessageEnvironment) -> Result<Bool, Rejection> {
+        let id = lock.withLock { canister.state.id }
+        let time = lock.withLock { newTime() }
+        var evaluation = QueryEvaluation(subnet: self, time: time)
+        return evaluation.withLease(canister, id, request: nil) { evaluation, lease in
+            do throws(ExecutionFailure) {
+                let execution = try evaluation.prepare(lease, message)
+                try execution.run(.export("canister_inspect_message"))
+                return (.success(execution.acceptedMessage), 0)
+            } catch {
+                lease.instance.execution?.failure = error
+                return (.failure(error.rejection(canister: id)), 0)
+            }
+        }
+    }
+
+    /// What queries see of a canister's state.
+    func snapshot(_ state: CanisterState) -> QuerySnapshot {
+        var refusal = Self.unavailable(state)
+        if refusal == nil, state.balance < state.freezingLimit(configuration.prices) {
+            refusal = Rejection(
+                .canisterOutOfCycles,
+                "Canister \(state.id.text) is unable to process query calls because it's frozen. Please top up the canister with cycles and try again.")
+        }
+        return QuerySnapshot(
+            state, environment: environment(state, time: 0, balance: state.balance), refusal: refusal)
+    }
+
     /// Certificate over a canister's certified data for `data_certificate_copy`; nil without a certifier.
     ///
     /// As on the network, where a state is certified once a round, the queries of a second share a certificate
-    /// while no message is committed.
+    /// while the data stays the same.
     func dataCertificate(_ canister: Principal, _ certifiedData: [UInt8], time: UInt64) -> [UInt8]? {
         guard let certifier = configuration.certifier else { return nil }
-        let (known, height) = lock.withLock { (certificates[canister], commits) }
-        if let known, known.height == height, known.time <= time, time - known.time < 1_000_000_000 {
+        if let known = lock.withLock({ certificates[canister] }), known.data == certifiedData, known.time <= time,
+            time - known.time < 1_000_000_000
+        {
             return known.bytes
         }
         let path = [Array("canister".utf8), canister.bytes, Array("certified_data".utf8)]
-        let tree = stateTree(requests: [], publicKey: certifier.rootKey, nodeKeys: [])
+        // Of the whole tree only these entries are revealed, and the signature covers what the canister's query runs on.
+        func label(_ text: String) -> [UInt8] { Array(text.utf8) }
+        let entry = StateTree.branch([(label("certified_data"), .leaf(certifiedData))])
+        let tree = StateTree.branch([
+            (label("canister"), .branch([(canister.bytes, entry)])), (label("time"), .leaf(leb128(time))),
+        ])
         guard let bytes = try? certifier.certificate(tree: tree, revealing: [path, [Array("time".utf8)]]) else {
             return nil
         }
         lock.withLock {
-            // The tree may be of a later height than the one read above; then the next query makes a new one.
-            if certificates.count > 10_000 { certificates = [:] }
-            certificates[canister] = CachedCertificate(height: height, time: time, bytes: bytes)
+            if certificates.count >= 10_000 { certificates = [:] }
+            certificates[canister] = CachedCertificate(data: certifiedData, time: time, bytes: bytes)
         }
         return bytes
     }
 }
 
-/// A certificate of a canister's certified data and the state it was made for.
+/// A certificate of a canister's certified data.
 struct CachedCertificate {
-    let height: UInt64
+    let data: [UInt8]
     let time: UInt64
     let bytes: [UInt8]
 }
@@ -77,33 +124,89 @@ struct QueryEvaluation {
             return .failure(Rejection(.queryCallGraphTooDeep, "Composite query call exceeded the maximum depth"))
         }
         guard let canister = subnet.lock.withLock({ subnet.table[id] }) else { return .failure(Subnet.notFound(id)) }
-        let state = subnet.lock.withLock { canister.state }
-        if let rejection = Subnet.unavailable(state) { return .failure(rejection) }
-        guard let module = canister.memory.currentModule else { return .failure(Subnet.noModule(id)) }
-        if state.balance < state.freezingLimit(subnet.configuration.prices) {
-            return .failure(
-                Rejection(
-                    .canisterOutOfCycles, "Canister \(id.text) is unable to process query calls because it's frozen. Please top up the canister with cycles and try again."))
+        return withLease(canister, id, request: argument.count) { evaluation, lease in
+            let result = evaluation.run(lease, id, method, argument, caller, depth)
+            let bytes = if case .success(let reply) = result { reply.count } else { 0 }
+            return (result, bytes)
         }
-        switch module.prepared.methods[method] {
-        case .query: break
-        case .compositeQuery: return composite(canister, state, module, method, argument, caller, depth)
-        default:
+    }
+
+    /// Runs `body` with an instance of the canister's committed state; it returns its result and the reply's size.
+    mutating func withLease<T>(
+        _ canister: Canister, _ id: Principal, request: Int?,
+        _ body: (inout QueryEvaluation, CanisterMemory.Lease) -> (Result<T, Rejection>, Int)
+    ) -> Result<T, Rejection> {
+        let lease: CanisterMemory.Lease
+        do throws(EngineError) {
+            switch try canister.memory.lease(
+                subnet.instances, limits: subnet.configuration.limits, snapshot: subnet.snapshot)
+            {
+            case .lease(let given): lease = given
+            case .refused(let rejection): return .failure(rejection)
+            case .noCode: return .failure(Subnet.noModule(id))
+            }
+        } catch {
+            return .failure(ExecutionFailure.engine(error.description).rejection(canister: id))
+        }
+        let before = instructions
+        let (result, response) = body(&self, lease)
+        canister.memory.giveBack(
+            lease, subnet.instances, instructions: instructions &- before, request: request, response: response)
+        return result
+    }
+
+    /// The lease's execution, ready for a message.
+    func prepare(
+        _ lease: CanisterMemory.Lease, _ message: MessageEnvironment
+    ) throws(ExecutionFailure) -> Execution {
+        let instance = lease.instance
+        let stable = StableMemory(
+            mapping: instance.stable, limitBytes: subnet.configuration.limits.stableBytes,
+            pageBudget: message.stablePageLimit)
+        if let execution = instance.execution {
+            if instance.snapshot !== lease.snapshot {
+                execution.canister = lease.snapshot.environment
+                instance.snapshot = lease.snapshot
+            }
+            execution.canister.time = time
+            try execution.reuse(stable: stable, message: message, globals: lease.globals)
+            return execution
+        }
+        var environment = lease.snapshot.environment
+        environment.time = time
+        let execution = Execution(
+            module: instance.module, heap: instance.heap, stable: stable, canister: environment, message: message)
+        instance.execution = execution
+        instance.snapshot = lease.snapshot
+        try execution.instantiate(globals: lease.globals)
+        return execution
+    }
+
+    private mutating func run(
+        _ lease: CanisterMemory.Lease, _ id: Principal, _ method: String, _ argument: [UInt8], _ caller: Principal,
+        _ depth: Int
+    ) -> Result<[UInt8], Rejection> {
+        let kind = lease.instance.module.prepared.methods[method]
+        guard kind == .query || kind == .compositeQuery else {
             return .failure(ExecutionFailure.methodNotFound(kind: "query", name: method).rejection(canister: id))
         }
-        var environment = queryEnvironment(.query, depth: depth, module, state)
+        var environment = queryEnvironment(kind == .query ? .query : .compositeQuery, depth: depth, lease)
         environment.caller = caller.bytes
         environment.argument = argument
-        let outcome = subnet.execute(
-            state, canister.memory, environment, [.export("canister_query " + method)], time: time,
-            balance: state.balance
-        ).outcome
-        instructions += outcome.instructions
-        return Self.result(outcome, id)
+        do throws(ExecutionFailure) {
+            let execution = try prepare(lease, environment)
+            if kind == .compositeQuery { return try composite(execution, id, method, depth) }
+            defer { instructions += min(execution.instructionsUsed, environment.instructionLimit) }
+            try execution.run(.export("canister_query " + method))
+            return Self.result(nil, execution.response, id)
+        } catch {
+            lease.instance.execution?.failure = error
+            return .failure(error.rejection(canister: id))
+        }
     }
 
     private func queryEnvironment(
-        _ context: SystemContexts, depth: Int, _ module: CompiledModule, _ state: CanisterState
+        _ context: SystemContexts, depth: Int, _ lease: CanisterMemory.Lease
     ) -> MessageEnvironment {
         let limits = subnet.configuration.limits
         let left = limits.queryInstructions - min(instructions, limits.queryInstructions - 1)
@@ -113,15 +216,20 @@ struct QueryEvaluation {
         environment.chargesDirtyPages = false
         environment.mayRespond = true
         environment.replyLimit = limits.queryReplyBytes
-        if depth == 0, module.prepared.instrumented.imports.contains(where: { $0.hasPrefix("data_certificate") }) {
-            environment.certificate = subnet.dataCertificate(state.id, state.certifiedData, time: time)
+        if depth == 0, lease.instance.module.prepared.readsCertificates {
+            let state = lease.snapshot.state
+            environment.certificate = lease.snapshot.certificate(at: time, age: limits.dataCertificateNanoseconds) {
+                subnet.dataCertificate(state.id, state.certifiedData, time: time)
+            }
         }
         return environment
     }
 
-    static func result(_ outcome: ExecutionOutcome, _ id: Principal) -> Result<[UInt8], Rejection> {
-        if let failure = outcome.failure { return .failure(failure.rejection(canister: id)) }
-        switch outcome.response {
+    static func result(
+        _ failure: ExecutionFailure?, _ response: ExecutionOutcome.Response?, _ id: Principal
+    ) -> Result<[UInt8], Rejection> {
+        if let failure { return .failure(failure.rejection(canister: id)) }
+        switch response {
         case .reply(let bytes): return .success(bytes)
         case .reject(let text):
             return .failure(Rejection(reject: .canisterReject, error: .canisterRejectedMessage, message: text))
@@ -133,53 +241,28 @@ struct QueryEvaluation {
 
     /// A composite query: its calls run one by one; its state changes are seen by its callbacks and then dropped.
     private mutating func composite(
-        _ canister: Canister, _ state: CanisterState, _ module: CompiledModule, _ method: String, _ argument: [UInt8],
-        _ caller: Principal, _ depth: Int
-    ) -> Result<[UInt8], Rejection> {
-        let limits = subnet.configuration.limits
-        let view: CanisterMemory.View
-        do throws(EngineError) {
-            guard let opened = try canister.memory.view(limits: limits, stablePages: limits.stableQueryPages) else {
-                return .failure(Subnet.noModule(state.id))
-            }
-            view = opened
-        } catch {
-            return .failure(ExecutionFailure.engine(error.description).rejection(canister: state.id))
-        }
-        var environment = queryEnvironment(.compositeQuery, depth: depth, module, state)
-        environment.caller = caller.bytes
-        environment.argument = argument
+        _ execution: Execution, _ id: Principal, _ method: String, _ depth: Int
+    ) throws(ExecutionFailure) -> Result<[UInt8], Rejection> {
         // One instance for the whole frame: callbacks see what the method left in heap and globals.
-        let execution = Execution(
-            module: module, heap: view.heap, stable: view.stable,
-            canister: subnet.environment(state, time: time, balance: state.balance), message: environment)
-        do throws(ExecutionFailure) {
-            try execution.instantiate(globals: view.globals)
-            try execution.run(.export("canister_composite_query " + method))
-            var pending = execution.calls
-            while execution.response == nil, !pending.isEmpty {
-                let call = pending.removeFirst()
-                execution.calls = []
-                let callee = (try? Principal(bytes: call.callee)) ?? .managementCanister
-                instructions += execution.instructionsUsed + Self.innerCallOverhead
-                let answer =
-                    callee == .managementCanister
-                    ? subnet.managementResult(QueryMessage(sender: state.id, canister: callee, method: String(decoding: call.method, as: UTF8.self), argument: call.argument))
-                    : self.call(
-                        callee, method: String(decoding: call.method, as: UTF8.self), argument: call.argument,
-                        caller: state.id, depth: depth + 1)
-                instructions -= min(instructions, execution.instructionsUsed)
-                try callBack(execution, call, answer)
-                pending += execution.calls
-            }
-        } catch {
-            instructions += execution.instructionsUsed
-            return .failure(error.rejection(canister: state.id))
+        defer { instructions += execution.instructionsUsed }
+        try execution.run(.export("canister_composite_query " + method))
+        var pending = execution.calls
+        while execution.response == nil, !pending.isEmpty {
+            let call = pending.removeFirst()
+            execution.calls = []
+            let callee = (try? Principal(bytes: call.callee)) ?? .managementCanister
+            let name = String(decoding: call.method, as: UTF8.self)
+            instructions += execution.instructionsUsed + Self.innerCallOverhead
+            let answer =
+                callee == .managementCanister
+                ? subnet.managementResult(
+                    QueryMessage(sender: id, canister: callee, method: name, argument: call.argument))
+                : self.call(callee, method: name, argument: call.argument, caller: id, depth: depth + 1)
+            instructions -= min(instructions, execution.instructionsUsed)
+            try callBack(execution, call, answer)
+            pending += execution.calls
         }
-        instructions += execution.instructionsUsed
-        var outcome = ExecutionOutcome(log: state.log)
-        outcome.response = execution.response
-        return Self.result(outcome, state.id)
+        return Self.result(nil, execution.response, id)
     }
 
     private func callBack(

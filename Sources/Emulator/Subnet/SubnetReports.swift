@@ -30,6 +30,8 @@ extension Subnet {
             case .stopping: .variant("stopping")
             case .stopped: .variant("stopped")
             }
+        var queries = state.queryStatistics
+        if let canister = lock.withLock({ table[state.id] }) { queries.add(canister.memory.currentStatistics) }
         let custom = lock.withLock { table[state.id] }?.memory.currentModule?.prepared.customSectionBytes ?? 0
         let value: CandidValue = .record([
             "status": status, "ready_for_migration": .bool(state.status == .stopped),
@@ -39,14 +41,15 @@ extension Subnet {
                 "wasm_memory_size": nat(state.heapBytes), "stable_memory_size": nat(state.stableBytes),
                 "global_memory_size": nat(UInt64(state.globals.count * 8)), "wasm_binary_size": nat(state.moduleBytes),
                 "custom_sections_size": nat(UInt64(custom)), "canister_history_size": nat(UInt64(state.history.count * 100)),
-                "wasm_chunk_store_size": nat(UInt64(state.chunks.count) << 20), "snapshots_size": nat(0),
+                "wasm_chunk_store_size": nat(UInt64(state.chunks.count) << 20), "snapshots_size": nat(state.snapshots.reduce(0) { $0 + $1.totalBytes }),
             ]),
-            "cycles": ManagementMethod.nat(state.balance), "reserved_cycles": nat(0),
+            "cycles": ManagementMethod.nat(state.balance), "reserved_cycles": ManagementMethod.nat(state.reserved),
             "idle_cycles_burned_per_day": ManagementMethod.nat(
                 state.idleCost(seconds: 86_400, prices: configuration.prices)),
             "query_stats": .record([
-                "num_calls_total": nat(0), "num_instructions_total": nat(0), "request_payload_bytes_total": nat(0),
-                "response_payload_bytes_total": nat(0),
+                "num_calls_total": nat(queries.calls), "num_instructions_total": nat(queries.instructions),
+                "request_payload_bytes_total": nat(queries.requestBytes),
+                "response_payload_bytes_total": nat(queries.responseBytes),
             ]),
         ])
         return ManagementMethod.reply(value, ManagementMethod.status)
@@ -84,6 +87,9 @@ extension Subnet {
                 "mode": .variant(["install": .null, "reinstall": .null, "upgrade": .null]), "module_hash": .blob,
             ]),
             "controllers_change": controllersType,
+            "load_snapshot": .record([
+                "canister_version": .nat64, "snapshot_id": .blob, "taken_at_timestamp": .nat64,
+            ]),
         ])
         let type: CandidType = .record([
             "total_num_changes": .nat64,
@@ -110,6 +116,13 @@ extension Subnet {
                 case .creation(let list): .variant("creation", .record(["controllers": principals(list)]))
                 case .uninstall: .variant("code_uninstall")
                 case .controllers(let list): .variant("controllers_change", .record(["controllers": principals(list)]))
+                case .snapshot(let id, let version, let taken):
+                    .variant(
+                        "load_snapshot",
+                        .record([
+                            "canister_version": .nat64(version), "snapshot_id": .blob(id),
+                            "taken_at_timestamp": .nat64(taken),
+                        ]))
                 case .deployment(let mode, let hash):
                     .variant(
                         "code_deployment",

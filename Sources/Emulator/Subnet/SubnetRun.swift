@@ -31,7 +31,7 @@ extension Subnet {
     func execute(
         _ state: CanisterState, _ memory: CanisterMemory, _ message: MessageEnvironment, _ entries: [EntryPoint],
         time: UInt64, balance: UInt128
-    ) -> Run {
+    ) async -> Run {
         let view: CanisterMemory.View
         do throws(EngineError) {
             guard let opened = try memory.view(limits: configuration.limits, stablePages: message.stablePageLimit) else {
@@ -41,26 +41,29 @@ extension Subnet {
         } catch {
             return failed(.engine(error.description), state)
         }
-        return execute(state, view, message, entries, globals: view.globals, time: time, balance: balance)
+        return await execute(state, view, message, entries, globals: view.globals, time: time, balance: balance)
     }
 
     /// Runs entry points on a given view; `globals` is nil for a module that was just installed.
     func execute(
         _ state: CanisterState, _ view: CanisterMemory.View, _ message: MessageEnvironment, _ entries: [EntryPoint],
         globals: [GlobalValue]?, time: UInt64, balance: UInt128
-    ) -> Run {
+    ) async -> Run {
         let execution = Execution(
             module: view.module, heap: view.heap, stable: view.stable,
             canister: environment(state, time: time, balance: balance), message: message)
         var failure: ExecutionFailure?
         do throws(ExecutionFailure) {
-            try execution.instantiate(globals: globals)
+            try execution.instantiateSliced(globals: globals)
             for entry in entries {
                 // The start function runs in its own context, then the message proper.
                 if entry == .export(Instrumentation.startName) { execution.message.context = .start } else {
                     execution.message.context = message.context
                 }
-                try execution.run(entry)
+                try await execution.run(entry) {
+                    await Task.yield()
+                    return lock.withLock { !closed }
+                }
             }
         } catch {
             failure = error

@@ -1,7 +1,7 @@
 import Foundation
 
 /// Threads with stacks large enough for Wasm, fed from one queue; the cooperative pool never runs Wasm.
-final class WorkerPool: @unchecked Sendable {
+final class WorkerPool: TaskExecutor, @unchecked Sendable {
     private let condition = NSCondition()
     private var jobs: [@Sendable () -> Void] = []
     private var head = 0
@@ -23,6 +23,12 @@ final class WorkerPool: @unchecked Sendable {
         jobs.append(job)
         condition.signal()
         condition.unlock()
+    }
+
+    /// Runs a part of a task; a task that yields goes behind all jobs that wait.
+    func enqueue(_ job: consuming ExecutorJob) {
+        let part = UnownedJob(job)
+        async { part.runSynchronously(on: self.asUnownedTaskExecutor()) }
     }
 
     /// Runs `body` on a pool thread and returns its value.

@@ -27,6 +27,8 @@ struct FunctionScan {
     var operators = 0
     var complexity = 0
     var mutatesTable: Int?
+    /// data.drop or elem.drop: state of the instance that lies in no memory and no global.
+    var dropsSegments = false
     var growsMemory = false
 
     /// Bytes of the local declarations of the function last scanned, and the number of locals they declare.
@@ -175,6 +177,7 @@ struct FunctionScan {
         default: break
         }
         if [12, 14, 15, 17].contains(code) { mutatesTable = position }
+        if code == 9 || code == 13 { dropsSegments = true }
         complexity += code < 8 ? 2 : (code == 10 ? 3 : (code == 11 ? 2 : 0))
         return InstructionCosts.bulk[code]
     }

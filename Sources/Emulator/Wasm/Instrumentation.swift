@@ -15,6 +15,8 @@ struct InstrumentedModule: Sendable {
     var operators: Int
     /// Names of the ic0 functions imported.
     var imports: [String]
+    /// Whether an instance can serve several queries: nothing but memory and globals changes in it.
+    var isReusable: Bool
 }
 
 /// The replica's instrumentation as a rewriting of bytes: scan each function once, then copy it with insertions.
@@ -47,6 +49,7 @@ struct Instrumentation {
     private let firstHelper: UInt32
     private let addressType: UInt8
     private var operators = 0
+    private var isReusable = true
     private var body = WasmWriter()
 
     /// Instruments a module that was parsed and that the engine accepted; checks the limits on functions on the way.
@@ -105,7 +108,7 @@ struct Instrumentation {
             mutableGlobals: module.globals.enumerated().filter(\.element.mutable).map { ($0.offset, $0.element.type) },
             hasStart: module.start != nil, hasTable: !module.tables.isEmpty, isWide: module.isWide,
             initialPages: module.memory?.minimum, operators: operators,
-            imports: module.imports.map { String(decoding: $0.name, as: UTF8.self) })
+            imports: module.imports.map { String(decoding: $0.name, as: UTF8.self) }, isReusable: isReusable)
     }
 
     /// The module's types, then () → (), (address, address) → address, (i32) → i32, (i64) → i64.
@@ -272,6 +275,7 @@ struct Instrumentation {
             section.u32(UInt32(body.bytes.count))
             section.bytes.append(contentsOf: body.bytes)
         }
+        isReusable = scan.mutatesTable == nil && !scan.dropsSegments
         if limits.refuseTableMutation, let position = scan.mutatesTable {
             throw WasmError("instructions that change tables are not allowed", at: position)
         }

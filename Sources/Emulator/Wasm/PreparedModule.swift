@@ -22,6 +22,8 @@ final class PreparedModule: Sendable {
     /// Names of exports such as `canister_init`.
     let hooks: Set<String>
     let customSections: [CustomSection]
+    /// Whether queries may ask for a data certificate.
+    let readsCertificates: Bool
 
     init(
         hash: [UInt8], instrumented: InstrumentedModule, methods: [String: MethodKind], hooks: Set<String>,
@@ -32,6 +34,7 @@ final class PreparedModule: Sendable {
         self.methods = methods
         self.hooks = hooks
         self.customSections = customSections
+        readsCertificates = instrumented.imports.contains { $0.hasPrefix("data_certificate") }
     }
 
     var customSectionBytes: Int { customSections.reduce(0) { $0 + $1.name.utf8.count + $1.content.count } }

@@ -123,7 +123,7 @@ struct WasmModule {
         case 4: for _ in 0..<(try reader.u32()) { tables.append(try Self.table(&reader)) }
         case 5:
             for index in 0..<(try reader.u32()) {
-                guard index == 0 else { throw WasmError("more than one memory", at: reader.position) }
+                guard index == 0, memory == nil else { throw WasmError("more than one memory", at: reader.position) }
                 memory = try Self.limits(&reader)
             }
         case 6:
@@ -168,8 +168,18 @@ struct WasmModule {
         let module = try reader.name()
         let name = try reader.name()
         let kind = try reader.byte()
+        // A memory or table imported from `env` is a declared one by another name: the canister's own.
+        if module == Array("env".utf8), kind == 1 {
+            tables.append(try Self.table(&reader))
+            return
+        }
+        if module == Array("env".utf8), kind == 2 {
+            guard memory == nil else { throw WasmError("more than one memory", at: offset) }
+            memory = try Self.limits(&reader)
+            return
+        }
         guard kind == 0 else {
-            throw WasmError("only functions can be imported, and only from ic0", at: offset)
+            throw WasmError("only functions of ic0, and a memory and a table of env, can be imported", at: offset)
         }
         imports.append(Import(module: module, name: name, type: try reader.u32(), offset: offset))
     }
