@@ -89,7 +89,7 @@ final class PocketInstance: Sendable {
     private func addCycles(to id: Principal, _ amount: UInt64) async throws(PocketServer.Failure) -> Any {
         let canister = try canister(id)
         await subnet.settle()
-        subnet.commitLock.withLock { subnet.lock.withLock { canister.state.balance += UInt128(amount) } }
+        try change(canister) { state in state.balance += UInt128(amount) }
         return ["cycles": try cycles(of: id)]
     }
 
@@ -97,16 +97,30 @@ final class PocketInstance: Sendable {
     func setStableMemory(of id: Principal, to bytes: [UInt8]) throws(PocketServer.Failure) -> Any {
         let canister = try canister(id)
         let page = Int(StableMemory.wasmPageBytes)
-        let size = (bytes.count + page - 1) / page * page
-        let padded = bytes + [UInt8](repeating: 0, count: size - bytes.count)
-        let image = canister.memory.stableImage
+        do {
+            let image = try MemoryImage(path: nil)
+            try image.resize((bytes.count + page - 1) / page * page)
+            try image.write(bytes, at: 0)
+            try change(canister, stable: image) { state in state.stableBytes = UInt64(image.bytes) }
+        } catch let failure as PocketServer.Failure { throw failure } catch { throw .init(500, "\(error)") }
+        return NSNull()
+    }
+
+    /// Commits a change that no message made.
+    private func change(
+        _ canister: Canister, stable: MemoryImage? = nil, _ body: (inout CanisterState) -> Void
+    ) throws(PocketServer.Failure) {
         subnet.commitLock.lock()
         defer { subnet.commitLock.unlock() }
-        do {
-            try image.commit(MemoryDelta(size: size, runs: [.init(offset: 0, bytes: padded)]), author: nil)
-            subnet.lock.withLock { canister.state.stableBytes = UInt64(size) }
-        } catch { throw .init(500, "\(error)") }
-        return NSNull()
+        let state = subnet.lock.withLock { () -> CanisterState in
+            body(&canister.state)
+            return canister.state
+        }
+        let memory = canister.memory
+        let installation = stable.map {
+            Step.Installation(module: memory.currentModule, heap: memory.heapImage, stable: $0)
+        }
+        do { try memory.commit(state, installation: installation) } catch { throw .init(500, "\(error)") }
     }
 
     private func query(_ json: PocketJSON) async throws(PocketServer.Failure) -> Any {
