@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
-.PHONY: all setup build canister demo test bench clean
+.PHONY: all setup build canister demo test conformance bench clean
 
 all: build canister
 
@@ -24,6 +24,10 @@ test: build canister
 	@scripts/check-embedded.sh
 	swift test -c release --skip-build --disable-testable-imports 2>&1 | grep -vE '^(◇|✔ Test (case|[a-zA-Z0-9_"]+\())'
 	@scripts/end-to-end.sh
+
+# Public Internet Computer clients and the scenario list, through HTTP; installs the clients with pip.
+conformance: build
+	@scripts/conformance.sh
 
 bench: build
 	@scripts/bench.sh

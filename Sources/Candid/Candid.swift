@@ -47,6 +47,15 @@ public enum Candid {
         var decoder = try CandidDecoder(bytes, limits: limits)
         return try decoder.arguments(as: decoder.header.arguments, decoder.header.table)
     }
+
+    /// The types that a message names for its arguments, and the definitions they refer to; for values that
+    /// have to be sent back as they came.
+    public static func types(
+        of bytes: [UInt8], limits: CandidLimits = .standard
+    ) throws(CandidError) -> (arguments: [CandidType], definitions: [CandidType]) {
+        let header = try CandidDecoder(bytes, limits: limits).header
+        return (header.arguments, header.table)
+    }
 }
 
 /// Bounds on what decoding one message may cost, whatever the message claims.

@@ -73,7 +73,6 @@ public enum EnvelopeError: Error, Equatable, Sendable, CustomStringConvertible {
     case tooManyDelegations(Int)
     case tooManyTargets(Int)
     case unknownPermissions(String)
-    case senderInfoNotSupported
 
     public var description: String {
         switch self {
@@ -91,7 +90,6 @@ public enum EnvelopeError: Error, Equatable, Sendable, CustomStringConvertible {
         case .tooManyTargets(let count):
             "a delegation names \(count) target canisters, at most 1000 are allowed"
         case .unknownPermissions(let text): "a delegation has the unknown permissions '\(text)'"
-        case .senderInfoNotSupported: "requests with sender_info are not supported"
         }
     }
 }

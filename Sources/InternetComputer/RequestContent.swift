@@ -14,16 +14,22 @@ public struct RequestContent: Equatable, Sendable {
     public var ingressExpiry: UInt64
     /// At most 32 bytes that make two equal requests different.
     public var nonce: [UInt8]?
+    /// What a canister says about the sender it signs for; calls and queries only.
+    public var senderInfo: SenderInfo?
 
     public static let maximumNonceBytes = 32
     public static let maximumPaths = 1000
     public static let maximumPathLabels = 127
 
-    public init(_ body: Body, sender: Principal, ingressExpiry: UInt64, nonce: [UInt8]? = nil) {
+    public init(
+        _ body: Body, sender: Principal, ingressExpiry: UInt64, nonce: [UInt8]? = nil,
+        senderInfo: SenderInfo? = nil
+    ) {
         self.body = body
         self.sender = sender
         self.ingressExpiry = ingressExpiry
         self.nonce = nonce
+        self.senderInfo = senderInfo
     }
 
     /// The `content` map of the envelope.
@@ -33,6 +39,7 @@ public struct RequestContent: Equatable, Sendable {
             .init(.text("sender"), .bytes(sender.bytes)),
         ]
         if let nonce { fields.append(.init(.text("nonce"), .bytes(nonce))) }
+        if let senderInfo { fields.append(.init(.text("sender_info"), senderInfo.cbor)) }
         switch body {
         case .call(let canister, let method, let argument), .query(let canister, let method, let argument):
             fields += [
@@ -78,7 +85,7 @@ extension RequestContent {
         guard let type = cbor["request_type"]?.textValue else { throw .missingField("request_type") }
         guard let sender = cbor["sender"]?.bytesValue else { throw .missingField("sender") }
         guard let expiry = cbor["ingress_expiry"]?.unsignedValue else { throw .missingField("ingress_expiry") }
-        if cbor["sender_info"] != nil { throw .senderInfoNotSupported }
+        if let info = cbor["sender_info"], type != "read_state" { senderInfo = try SenderInfo(cbor: info) }
         if let nonce = cbor["nonce"] {
             guard let bytes = nonce.bytesValue else { throw .missingField("nonce") }
             guard bytes.count <= Self.maximumNonceBytes else { throw .nonceTooLong(bytes: bytes.count) }

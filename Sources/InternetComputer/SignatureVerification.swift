@@ -2,41 +2,35 @@ import Crypto
 
 /// Checks the signatures of the schemes that senders may use, by the algorithm named in a DER public key.
 public enum SignatureVerification {
-    private static let p256Prefix: [UInt8] = [
-        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
-        0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
-    ]
-    private static let secp256k1Prefix: [UInt8] = [
-        0x30, 0x56, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81,
-        0x04, 0x00, 0x0a, 0x03, 0x42, 0x00, 0x04,
-    ]
-
-    /// Throws unless `signature` over `message` is one of `derPublicKey`: Ed25519, or ECDSA on P-256 with
-    /// SHA-256 as r ‖ s.
+    /// Throws unless `signature` over `message` is one of `derPublicKey`: Ed25519; ECDSA with SHA-256 as r ‖ s
+    /// on P-256 or secp256k1; a WebAuthn assertion; or a canister signature under `rootKey`.
+    ///
+    /// - Parameter rootKey: DER key of the root subnet; without one canister signatures are refused.
     public static func verify(
-        _ signature: [UInt8], of message: [UInt8], by derPublicKey: [UInt8]
+        _ signature: [UInt8], of message: [UInt8], by derPublicKey: [UInt8], rootKey: [UInt8]? = nil
     ) throws(AuthenticationError) {
         let valid: Bool
-        if let raw = payload(of: derPublicKey, after: Ed25519Identity.derPublicKeyPrefix, bytes: 32) {
+        switch try PublicKeyScheme(der: derPublicKey) {
+        case .ed25519(let raw):
             guard let key = try? Curve25519.Signing.PublicKey(rawRepresentation: raw) else { throw .badPublicKey }
             valid = key.isValidSignature(signature, for: message)
-        } else if let raw = payload(of: derPublicKey, after: p256Prefix, bytes: 64) {
+        case .p256(let raw):
             guard let key = try? P256.Signing.PublicKey(rawRepresentation: raw) else { throw .badPublicKey }
             guard let ecdsa = try? P256.Signing.ECDSASignature(rawRepresentation: signature) else {
                 throw .badSignature
             }
             valid = key.isValidSignature(ecdsa, for: message)
-        } else if payload(of: derPublicKey, after: secp256k1Prefix, bytes: 64) != nil {
-            throw .unsupportedScheme("secp256k1")
-        } else {
-            throw .unsupportedScheme("unknown")
+        case .secp256k1(let raw):
+            guard let key = Secp256k1.point(raw) else { throw .badPublicKey }
+            valid = Secp256k1.isValid(signature, of: message, by: key)
+        case .webAuthn(let coseKey):
+            valid = try WebAuthnSignature(encoded: signature).isValid(for: message, by: coseKey)
+        case .canister(let canister, let seed):
+            guard let rootKey else { throw .unsupportedScheme("canister signature") }
+            valid = try CanisterSignature(encoded: signature)
+                .isValid(for: message, canister: canister, seed: seed, rootKey: rootKey)
         }
         guard valid else { throw .badSignature }
-    }
-
-    private static func payload(of der: [UInt8], after prefix: [UInt8], bytes count: Int) -> [UInt8]? {
-        guard der.count == prefix.count + count, der.starts(with: prefix) else { return nil }
-        return Array(der.dropFirst(prefix.count))
     }
 }
 
@@ -44,10 +38,14 @@ extension Envelope {
     /// Throws unless the sender is who signed, directly or through its delegations, and those cover the target.
     ///
     /// The expiry of the content is not looked at here: queries of the anonymous sender may ignore it.
-    /// - Parameter now: nanoseconds since 1970, for the expiration of delegations.
-    public func authenticate(now: UInt64) throws(AuthenticationError) {
+    /// - Parameters:
+    ///   - now: nanoseconds since 1970, for the expiration of delegations.
+    ///   - rootKey: DER key under which canister signatures count.
+    public func authenticate(now: UInt64, rootKey: [UInt8]? = nil) throws(AuthenticationError) {
         guard let publicKey = senderPublicKey, let signature = senderSignature else {
-            guard senderPublicKey == nil, senderSignature == nil, senderDelegation.isEmpty else {
+            guard senderPublicKey == nil, senderSignature == nil, senderDelegation.isEmpty,
+                content.senderInfo == nil
+            else {
                 throw .incompleteSignature
             }
             guard content.sender.isAnonymous else { throw .unsigned(sender: content.sender) }
@@ -55,17 +53,28 @@ extension Envelope {
         }
         let owner = Principal.selfAuthenticating(derPublicKey: publicKey)
         guard owner == content.sender else { throw .wrongSender(sender: content.sender, key: owner) }
-        let key = try delegatedKey(from: publicKey, now: now)
-        try SignatureVerification.verify(signature, of: content.requestID.signedBytes, by: key)
+        let key = try delegatedKey(from: publicKey, now: now, rootKey: rootKey)
+        try SignatureVerification.verify(signature, of: content.requestID.signedBytes, by: key, rootKey: rootKey)
+        if let info = content.senderInfo { try info.verify(sender: publicKey, rootKey: rootKey) }
+    }
+
+    /// The canisters that every delegation of the chain allows; nil when none of them restricts it.
+    public var delegationTargets: Set<Principal>? {
+        senderDelegation.compactMap { $0.delegation.targets.map { Set($0) } }.reduce(nil) { all, targets in
+            all?.intersection(targets) ?? targets
+        }
     }
 
     /// Follows the chain of delegations to the key that must have signed the request.
-    private func delegatedKey(from sender: [UInt8], now: UInt64) throws(AuthenticationError) -> [UInt8] {
+    private func delegatedKey(
+        from sender: [UInt8], now: UInt64, rootKey: [UInt8]?
+    ) throws(AuthenticationError) -> [UInt8] {
         var key = sender
         var seen: Set<[UInt8]> = [sender]
         for (index, link) in senderDelegation.enumerated() {
             let delegation = link.delegation
-            try SignatureVerification.verify(link.signature, of: delegation.signedBytes, by: key)
+            try SignatureVerification.verify(
+                link.signature, of: delegation.signedBytes, by: key, rootKey: rootKey)
             guard delegation.expiration >= now else { throw .delegationExpired(index: index) }
             guard seen.insert(delegation.publicKey).inserted else { throw .delegationCycle(index: index) }
             if let targets = delegation.targets, let target = target, !targets.contains(target) {
@@ -79,7 +88,7 @@ extension Envelope {
         return key
     }
 
-    /// The canister that restricted delegations must name; read_state has none.
+    /// The canister that restricted delegations must name; what read_state may show is up to the replica.
     private var target: Principal? {
         switch content.body {
         case .call(let canister, _, _), .query(let canister, _, _): canister
@@ -100,6 +109,7 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
     case delegationCycle(index: Int)
     case notATarget(canister: Principal, index: Int)
     case onlyQueries(index: Int)
+    case senderInfo
 
     public var description: String {
         switch self {
@@ -115,6 +125,7 @@ public enum AuthenticationError: Error, Equatable, Sendable, CustomStringConvert
         case .notATarget(let canister, let index):
             "Canister \(canister) is not one of the targets of delegation \(index)"
         case .onlyQueries(let index): "Delegation \(index) permits queries only"
+        case .senderInfo: "sender_info belongs to senders with the key of its signer, a canister"
         }
     }
 }

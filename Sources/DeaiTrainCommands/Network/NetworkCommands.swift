@@ -5,5 +5,6 @@ enum NetworkCommands {
     static let all: [any ParsableCommand.Type] = [
         EmulatorCommand.self, CanisterCommand.self, UploadCommand.self, QueryCommand.self, ModelsCommand.self,
         ActivateCommand.self, RollbackCommand.self, DownloadCommand.self, IdentityCommand.self,
+        PocketICCommand.self,
     ]
 }

@@ -21,11 +21,23 @@ public struct EmulatorServer: Sendable {
         public init() {}
     }
 
-    private let endpoints: Endpoints
+    /// What is served.
+    public enum Content: Sendable {
+        /// A subnet: the interface of a replica, and its canisters as web sites.
+        case subnet(Endpoints)
+        /// PocketIC's interface.
+        case pocket(PocketServer)
+    }
+
+    private let content: Content
     private let configuration: Configuration
 
     public init(endpoints: Endpoints, configuration: Configuration) {
-        self.endpoints = endpoints
+        self.init(content: .subnet(endpoints), configuration: configuration)
+    }
+
+    public init(content: Content, configuration: Configuration) {
+        self.content = content
         self.configuration = configuration
     }
 
@@ -37,11 +49,8 @@ public struct EmulatorServer: Sendable {
     public func run(
         stopsOnSignals: Bool = true, onRunning: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws(EmulatorStartError) {
-        let endpoints = endpoints
-        let bodySeconds = configuration.bodySeconds
-        let responder = CallbackResponder<BasicRequestContext> { request, _ in
-            await Self.respond(to: request, endpoints, bodySeconds: bodySeconds)
-        }
+        let handler = RequestHandler(content: content, bodySeconds: configuration.bodySeconds)
+        let responder = CallbackResponder<BasicRequestContext> { request, _ in await handler.respond(to: request) }
         var quiet = configuration.logger
         quiet.logLevel = max(quiet.logLevel, .warning)
         let application = Application(
@@ -60,51 +69,6 @@ public struct EmulatorServer: Sendable {
         } catch {
             throw .cannotListen(host: configuration.host, port: configuration.port, reason: "\(error)")
         }
-    }
-
-    private static func respond(
-        to request: Request, _ endpoints: Endpoints, bodySeconds: Int
-    ) async -> Response {
-        let body: [UInt8]
-        do {
-            body = try await collect(request.body, seconds: bodySeconds)
-        } catch is BodyTimeout {
-            return response(.init(status: 408, contentType: .text, body: Array("the body came too slowly".utf8)))
-        } catch {
-            return response(
-                .init(status: 413, contentType: .text, body: Array("a body has at most 5 MiB".utf8)))
-        }
-        return response(
-            await endpoints.respond(
-                to: EndpointRequest(method: request.method.rawValue, path: request.uri.path, body: body)))
-    }
-
-    private struct BodyTimeout: Error {}
-
-    /// The whole body, bounded in bytes and in time.
-    private static func collect(_ body: RequestBody, seconds: Int) async throws -> [UInt8] {
-        try await withThrowingTaskGroup(of: [UInt8].self) { group in
-            group.addTask {
-                let buffer = try await body.collect(upTo: Endpoints.maximumBodyBytes)
-                return Array(buffer.readableBytesView)
-            }
-            group.addTask {
-                try await Task.sleep(for: .seconds(seconds))
-                throw BodyTimeout()
-            }
-            defer { group.cancelAll() }
-            return try await group.next() ?? []
-        }
-    }
-
-    private static func response(_ answer: EndpointResponse) -> Response {
-        Response(
-            status: .init(code: answer.status),
-            headers: [
-                .contentType: answer.contentType.rawValue, .accessControlAllowOrigin: "*",
-                .xContentTypeOptions: "nosniff",
-            ],
-            body: .init(byteBuffer: ByteBuffer(bytes: answer.body)))
     }
 }
 

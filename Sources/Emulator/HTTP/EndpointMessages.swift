@@ -19,6 +19,7 @@ public struct EndpointResponse: Sendable, Equatable {
     public enum ContentType: String, Sendable {
         case cbor = "application/cbor"
         case text = "text/plain; charset=utf-8"
+        case json = "application/json"
     }
 
     public var status: Int

@@ -9,6 +9,7 @@ public struct Endpoints: Sendable {
     let clock: @Sendable () -> UInt64
     /// How long a synchronous call waits for its certificate before it answers 202.
     let syncCallNanoseconds: UInt64
+    let certificates: CertificateBatcher
 
     /// Bodies past this size are refused with 413.
     public static let maximumBodyBytes = 5 << 20
@@ -24,6 +25,7 @@ public struct Endpoints: Sendable {
         self.keys = keys
         self.clock = clock
         self.syncCallNanoseconds = syncCallNanoseconds
+        certificates = CertificateBatcher(replica: replica, keys: keys)
     }
 
     /// Answers any request; what is wrong with it is in the status and the text.
@@ -68,7 +70,8 @@ public struct Endpoints: Sendable {
                 envelope.content.requestID)
         case (.readState, .readState(let paths)):
             try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
-            return try readState(paths, sender: envelope.content.sender, scope: path.scope)
+            return try await readState(
+                paths, sender: envelope.content.sender, targets: envelope.delegationTargets, scope: path.scope)
         default:
             throw EndpointRefusal(
                 400, "a request of type '\(envelope.content.requestType)' does not belong to \(request.path)")
@@ -99,7 +102,7 @@ public struct Endpoints: Sendable {
                     + "Minimum allowed expiry: \(Self.date(now)), Maximum allowed expiry: "
                     + "\(Self.date(latest)), Provided expiry: \(Self.date(expiry))")
         }
-        do { try envelope.authenticate(now: now) } catch {
+        do { try envelope.authenticate(now: now, rootKey: keys.rootKey) } catch {
             throw EndpointRefusal(403, "Failed to authenticate request: \(error)")
         }
     }

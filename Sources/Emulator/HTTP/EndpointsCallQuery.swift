@@ -14,7 +14,7 @@ extension Endpoints {
         let status = await replica.waitForStatus(message.requestID, timeoutNanoseconds: syncCallNanoseconds)
         guard status.isFinal else { return .text(202, "the call is still running: ask read_state for its status") }
         let path = [Array("request_status".utf8), message.requestID]
-        let certificate = certificate(revealing: [path], requests: [message.requestID])
+        let certificate = await certificates.certificate(revealing: [path], requests: [message.requestID])
         return .cbor(.record(["status": .text("replied"), "certificate": .bytes(certificate)]))
     }
 
@@ -41,14 +41,6 @@ extension Endpoints {
             fields.append(.init(.text("signatures"), .array([entry])))
         }
         return .cbor(.map(fields))
-    }
-
-    /// The certificate for paths of the state, in which these requests have their status.
-    func certificate(revealing paths: [[[UInt8]]], requests: [[UInt8]]) -> [UInt8] {
-        let tree = replica.stateTree(
-            requests: requests, publicKey: keys.rootKey,
-            nodeKeys: [(node: keys.nodeID, key: keys.node.derPublicKey)])
-        return keys.certificate(tree: tree, revealing: paths)
     }
 
     private static func fields(of rejection: Rejection) -> [CBOR.Entry] {

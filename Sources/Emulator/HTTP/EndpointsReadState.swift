@@ -3,14 +3,14 @@ import InternetComputer
 extension Endpoints {
     /// Certifies the paths when this sender may read every one of them here.
     func readState(
-        _ paths: [[[UInt8]]], sender: Principal, scope: EndpointPath.Scope
-    ) throws(EndpointRefusal) -> EndpointResponse {
+        _ paths: [[[UInt8]]], sender: Principal, targets: Set<Principal>?, scope: EndpointPath.Scope
+    ) async throws(EndpointRefusal) -> EndpointResponse {
         if case .subnet(let subnet) = scope, subnet != keys.subnetID {
             throw EndpointRefusal(400, "subnet \(subnet) is not this one")
         }
         var requests: [[UInt8]] = []
         for path in paths {
-            try checkAccess(path, sender: sender, scope: scope)
+            try checkAccess(path, sender: sender, targets: targets, scope: scope)
             if path.count >= 2, path[0] == Array("request_status".utf8), !requests.contains(path[1]) {
                 requests.append(path[1])
             }
@@ -18,12 +18,13 @@ extension Endpoints {
         guard requests.count <= 1 else {
             throw EndpointRefusal(400, "Can only request a single request ID in request_status paths.")
         }
-        return .cbor(.record(["certificate": .bytes(certificate(revealing: paths, requests: requests))]))
+        let certificate = await certificates.certificate(revealing: paths, requests: requests)
+        return .cbor(.record(["certificate": .bytes(certificate)]))
     }
 
     /// The table of readable paths (interface specification, "Request: Read state").
     private func checkAccess(
-        _ path: [[UInt8]], sender: Principal, scope: EndpointPath.Scope
+        _ path: [[UInt8]], sender: Principal, targets: Set<Principal>?, scope: EndpointPath.Scope
     ) throws(EndpointRefusal) {
         let name = path.first.map { String(decoding: $0, as: UTF8.self) }
         let onSubnetPath = if case .subnet = scope { true } else { false }
@@ -39,6 +40,10 @@ extension Endpoints {
             guard path[1].count == 32 else { throw EndpointRefusal(400, "a request id has 32 bytes") }
             if let owner = replica.requestSender(path[1]), owner != sender {
                 throw EndpointRefusal(403, "The user tries to access Request ID not signed by the caller.")
+            }
+            if let targets, let called = replica.requestCanister(path[1]), !targets.contains(called) {
+                throw EndpointRefusal(403, "The user tries to access a request to a canister that its delegations "
+                    + "do not name.")
             }
         case ("canister", 3...):
             try checkCanisterAccess(path, sender: sender, scope: scope)

@@ -41,17 +41,7 @@ public struct ReplicaKeys: Sendable {
 extension ReplicaKeys: Certifier {
     /// The encoded certificate that reveals `paths` of the state, and always its time.
     public func certificate(tree: StateTree, revealing paths: [[[UInt8]]]) -> [UInt8] {
-        let revealed = tree.hashTree.revealing(paths + [[Array("time".utf8)]])
+        let revealed = HashedTree(tree).revealing(paths + [[Array("time".utf8)]])
         return Certificate(signing: revealed, with: subnet).encoded()
-    }
-}
-
-extension StateTree {
-    /// The Merkle tree over the entries.
-    var hashTree: HashTree {
-        switch self {
-        case .leaf(let value): .leaf(value)
-        case .labeled(let children): .level(children.map { .labeled($0.label, $0.child.hashTree) })
-        }
     }
 }

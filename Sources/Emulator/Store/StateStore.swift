@@ -26,6 +26,8 @@ struct StoreTransaction: Sendable {
 /// An entry of the ingress history.
 struct RequestRecord: Sendable, Equatable {
     var sender: Principal
+    /// The canister that was called; nil for records written before this was kept.
+    var canister: Principal?
     var status: RequestStatus
     /// Until when a repetition must be recognised.
     var expiry: UInt64
@@ -50,11 +52,13 @@ struct RequestRecord: Sendable, Equatable {
             w.text(rejection.message)
         case .done: w.u8(4)
         }
+        if let canister { w.principal(canister) }
         return w.bytes
     }
 
-    init(sender: Principal, status: RequestStatus, expiry: UInt64) {
+    init(sender: Principal, canister: Principal, status: RequestStatus, expiry: UInt64) {
         self.sender = sender
+        self.canister = canister
         self.status = status
         self.expiry = expiry
     }
@@ -75,6 +79,7 @@ struct RequestRecord: Sendable, Equatable {
             status = .rejected(Rejection(reject: reject, error: error, message: try r.text()))
         default: status = .done
         }
+        if r.offset < encoded.count { canister = try r.principal() }
     }
 }
 

@@ -23,6 +23,8 @@ public final class Subnet: @unchecked Sendable {
     let management: Canister
     var requests: [[UInt8]: RequestRecord] = [:]
     var waiters: [[UInt8]: [Waiter]] = [:]
+    /// Certificates of certified data, while nothing changes.
+    var certificates: [Principal: CachedCertificate] = [:]
     var chunks: [Principal: [[UInt8]: [UInt8]]] = [:]
     var modules: [[UInt8]: [UInt8]] = [:]
     var nextSequence: UInt64 = 1

@@ -76,7 +76,8 @@ extension Subnet {
             origin: .ingress(requestID: message.requestID), sender: message.sender, method: message.method,
             argument: message.argument, ingressCost: target === management ? 0 : ingressCost(message))
         let queued: QueuedMessage = toManagement ? .management(call) : .request(call)
-        let record = RequestRecord(sender: message.sender, status: .received, expiry: message.ingressExpiry)
+        let record = RequestRecord(
+            sender: message.sender, canister: message.canister, status: .received, expiry: message.ingressExpiry)
         commitLock.lock()
         defer { commitLock.unlock() }
         enum Entry { case duplicate, closed, full, new(UInt64) }
@@ -146,6 +147,9 @@ extension Subnet {
 
     /// Sender of an ingress message still in the history (read_state shows a status to its sender only).
     public func requestSender(_ requestID: [UInt8]) -> Principal? { lock.withLock { requests[requestID]?.sender } }
+
+    /// The canister that an ingress message still in the history called (a restricted delegation must name it).
+    public func requestCanister(_ requestID: [UInt8]) -> Principal? { lock.withLock { requests[requestID]?.canister } }
 
     /// Waits until the request is final or the time is over; returns the last status.
     public func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {

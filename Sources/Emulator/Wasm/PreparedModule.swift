@@ -67,6 +67,11 @@ enum ModuleEncoding {
         return bytes
     }
 
+    /// The content of a gzip file; other bytes come back as they are.
+    static func inflated(_ bytes: [UInt8], limit: Int) throws(WasmError) -> [UInt8] {
+        bytes.starts(with: [0x1f, 0x8b, 0x08]) ? try inflate(bytes, limit: limit) : bytes
+    }
+
     private static func inflate(_ bytes: [UInt8], limit: Int) throws(WasmError) -> [UInt8] {
         // The last four bytes hold the size modulo 2^32: a hint for the buffer, not believed beyond the limit.
         let hint = bytes.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) }

@@ -58,6 +58,8 @@ final class FakeReplica: Replica {
 
     func requestSender(_ requestID: [UInt8]) -> Principal? { state.withLock { $0.senders[requestID] } }
 
+    func requestCanister(_ requestID: [UInt8]) -> Principal? { requestSender(requestID) == nil ? nil : canister }
+
     func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {
         requestStatus(requestID)
     }
