@@ -58,7 +58,8 @@ import Testing
         #expect(read.metadata == ["format": "pt"])
         #expect(try StateDictionary.parameters(small.architecture, from: read.tensors) == small.parameters)
         var missing = read.tensors
-        missing[try #require(missing.keys.sorted().first)] = nil
+        let first = try #require(missing.keys.sorted().first)
+        missing[first] = nil
         let incomplete = missing
         #expect(throws: SafetensorsError.self) {
             _ = try StateDictionary.parameters(small.architecture, from: incomplete)
