@@ -104,6 +104,53 @@ class Shapes(nn.Module):
         return torch.softmax(self.fc(x), dim=1)
 
 
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.shortcut = nn.Sequential()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 1, 1, bias=False), nn.BatchNorm2d(4), nn.ReLU(), Block(4, 4, 1), Block(4, 8, 2),
+        nn.AvgPool2d(4), nn.Flatten(), nn.Linear(8, 5))
+
+
+class Inverted(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, 3 * channels, 1, bias=False), nn.BatchNorm2d(3 * channels), nn.ReLU6(),
+            nn.Conv2d(3 * channels, 3 * channels, 3, 1, 1, groups=3 * channels, bias=False),
+            nn.BatchNorm2d(3 * channels), nn.Hardswish(), nn.Conv2d(3 * channels, channels, 1))
+
+    def forward(self, x):
+        return x + self.body(x)
+
+
+class Mobile(nn.Module):
+    """Depthwise convolutions, a concatenation of branches and a mean over rows and columns."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.SiLU(), Inverted(4))
+        self.left, self.right = nn.Conv2d(4, 3, 1), nn.Sequential(nn.AvgPool2d(1), nn.Conv2d(4, 5, 3, padding=1))
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        x = torch.cat([torch.relu(self.left(x)), self.right(x)], dim=1)
+        return self.fc(x.mean(dim=(2, 3)))
+
+
 def keras_like():
     """Channels last outside, as converters of Keras models write it: transposes around every layer, Pad, MatMul, Add."""
     rng = np.random.default_rng(7)
@@ -154,5 +201,7 @@ if __name__ == "__main__":
     from_torch("lenet-external", 1, lenet, (1, 14, 14), external=True)
     from_torch("batchnorm", 2, normalised, (3, 10, 10))
     from_torch("shapes", 3, Shapes, (1, 10, 12))
+    from_torch("resnet", 4, resnet, (3, 8, 8), mean=0.4, std=0.5)
+    from_torch("mobile", 5, Mobile, (1, 12, 12), dynamo=False, opset=17)
     keras_like()
     sys.exit(0)

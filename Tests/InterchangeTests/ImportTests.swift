@@ -5,7 +5,7 @@ import Testing
 
 /// Networks that PyTorch exported give the logits that PyTorch gives.
 @Suite struct ImportTests {
-    @Test(arguments: ["lenet", "lenet-torchscript", "lenet-external", "batchnorm", "shapes", "keras-like"])
+    @Test(arguments: ["lenet", "lenet-torchscript", "lenet-external", "batchnorm", "shapes", "resnet", "mobile", "keras-like"])
     func givesTheLogitsOfPyTorch(name: String) throws {
         let vector = try NetworkVector.named(name)
         var importer = ONNXImporter()

@@ -35,10 +35,13 @@ func logits(
     _ architecture: Architecture, _ parameters: [[Float]], _ preprocessing: Preprocessing, pixels: [UInt8]
 ) throws -> [[Float]] {
     let count = pixels.count / architecture.inputCount
+    let network = try Network(architecture)
     let evaluator = try Evaluator(
-        network: try Network(architecture), preprocessing: preprocessing, batch: max(count, 1))
+        network: network, preprocessing: preprocessing, batch: max(count, 1))
     let flat = try pixels.withUnsafeBufferPointer {
-        try evaluator.logits(pixels: $0, count: count, parameters: parameters)
+        try evaluator.logits(
+            pixels: $0, count: count, parameters: Array(parameters.prefix(network.parameters.count)),
+            state: Array(parameters.dropFirst(network.parameters.count)))
     }
     return (0..<count).map { Array(flat[($0 * architecture.classes)..<(($0 + 1) * architecture.classes)]) }
 }
@@ -56,6 +59,7 @@ func difference(_ a: [[Float]], _ b: [[Float]]) -> Float {
 /// A small seeded network with parameters, as a preset would be trained.
 struct SmallNetwork {
     var architecture: Architecture
+    /// Followed by running statistics, which are not the initial ones.
     var parameters: [[Float]]
     var preprocessing: Preprocessing
 
@@ -66,7 +70,13 @@ struct SmallNetwork {
 
     init(_ architecture: Architecture, channels: Int) throws {
         self.architecture = architecture
-        parameters = try Network(architecture).initialParameters(seed: 11)
+        let network = try Network(architecture)
+        var random = SplitMix64(seed: 12)
+        parameters = network.initialParameters(seed: 11)
+        for spec in network.state {
+            parameters.append(
+                (0..<spec.count).map { _ in spec.role == .mean ? random.uniform() - 0.5 : random.uniform() + 0.5 })
+        }
         preprocessing = Preprocessing(zeroPoints: channels == 1 ? [73] : [125, 0, 255], scale: 0.0113)
     }
 

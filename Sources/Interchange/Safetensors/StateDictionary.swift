@@ -2,11 +2,13 @@ import NeuralNetwork
 
 /// The parameters of a network under the names and in the orders that PyTorch's `nn.Sequential` has them.
 ///
-/// A layer's place in the list of layers is its place in the `Sequential`: `0.weight`, `0.bias`, `3.weight` and so on.
+/// A layer's place in the list of layers is its place in the `Sequential`: `0.weight`, `0.bias`, `3.weight` and so on;
+/// in networks with branches it is the place in `Network.steps`. Normalisations have `weight`, `bias`, `running_mean`
+/// and `running_var`.
 /// Filters are [outputs, inputs, height, width]; dense weights [outputs, inputs], behind a flatten with the inputs in
 /// the order channel, row, column.
 public enum StateDictionary {
-    /// The tensors of `parameters`.
+    /// The tensors of `parameters`, which are followed by running statistics where the network has any.
     public static func tensors(
         _ architecture: Architecture, parameters: [[Float]]
     ) throws(SafetensorsError) -> [String: Safetensors.Tensor] {
@@ -59,26 +61,52 @@ public enum StateDictionary {
         } catch {
             throw .header("the layers do not make a network (\(error))")
         }
-        return network.parameters.map { spec in
-            let shape = (0..<spec.shape.rank).map { spec.shape[$0] }
-            let isWeight = spec.role == .weight
-            let name = "\(spec.layer).\(isWeight ? "weight" : "bias")"
-            guard isWeight else { return Entry(name: name, shape: shape, order: Array(0..<spec.count)) }
-            if shape.count == 4 {
-                let (order, result) = transposition(of: shape, by: [3, 2, 0, 1])
-                return Entry(name: name, shape: result, order: order)
+        let isPlain = network.steps.count == architecture.layers.count
+        var entries: [Entry] = []
+        var statistics: [Entry] = []
+        for (place, step) in network.steps.enumerated() {
+            let prefix = isPlain ? step.layer : place
+            for spec in network.parameters[step.parameters] {
+                let shape = (0..<spec.shape.rank).map { spec.shape[$0] }
+                let isWeight = spec.role == .weight || spec.role == .scale
+                let (order, stored) = arrangement(shape, picture: pictureBehindFlatten(step, network))
+                entries.append(Entry(name: "\(prefix).\(isWeight ? "weight" : "bias")", shape: stored, order: order))
             }
-            // The picture in front of the flatten, when there is one right before.
-            if spec.layer > 0, architecture.layers[spec.layer - 1] == .flatten {
-                let before = spec.layer > 1 ? network.layerShapes[spec.layer - 2] : nil
-                let picture =
-                    before.map { $0.rank == 4 ? [$0[1], $0[2], $0[3]] : [1, 1, $0.count] }
-                    ?? [architecture.inputHeight, architecture.inputWidth, architecture.inputChannels]
-                let (order, _) = transposition(of: picture + [shape[1]], by: [3, 2, 0, 1])
-                return Entry(name: name, shape: [shape[1], shape[0]], order: order)
+            for spec in network.state[step.state] {
+                let name = spec.role == .mean ? "running_mean" : "running_var"
+                statistics.append(
+                    Entry(name: "\(prefix).\(name)", shape: [spec.count], order: Array(0..<spec.count)))
             }
-            let (order, result) = transposition(of: shape, by: [1, 0])
-            return Entry(name: name, shape: result, order: order)
+        }
+        return entries + statistics
+    }
+
+    /// The picture that was flattened right in front of a dense layer.
+    private static func pictureBehindFlatten(_ step: NetworkStep, _ network: Network) -> [Int]? {
+        guard case .layer(.dense) = step.operation, let flatten = step.inputs.first, flatten >= 0,
+            case .layer(.flatten) = network.steps[flatten].operation
+        else { return nil }
+        let a = network.architecture
+        guard let source = network.steps[flatten].inputs.first, source >= 0 else {
+            return [a.inputHeight, a.inputWidth, a.inputChannels]
+        }
+        let shape = network.steps[source].shape
+        return shape.rank == 4 ? [shape[1], shape[2], shape[3]] : nil
+    }
+
+    /// PyTorch's order and shape of an array.
+    private static func arrangement(_ shape: [Int], picture: [Int]?) -> (order: [Int], shape: [Int]) {
+        switch (shape.count, picture) {
+        case (4, _):
+            let (order, stored) = transposition(of: shape, by: [3, 2, 0, 1])
+            return (order, stored)
+        case (2, let picture?):
+            let (order, _) = transposition(of: picture + [shape[1]], by: [3, 2, 0, 1])
+            return (order, [shape[1], shape[0]])
+        case (2, nil):
+            let (order, stored) = transposition(of: shape, by: [1, 0])
+            return (order, stored)
+        default: return (Array(0..<shape.reduce(1, *)), shape)
         }
     }
 }

@@ -38,7 +38,7 @@ struct GraphBuilder {
     @discardableResult
     mutating func add(
         _ operation: String, _ name: String, _ inputs: [String], output: String? = nil,
-        integers: [(String, Int)] = [], lists: [(String, [Int])] = []
+        integers: [(String, Int)] = [], floats: [(String, Float)] = [], lists: [(String, [Int])] = []
     ) -> String {
         var node = ONNXNodeProto()
         node.opType = operation
@@ -50,6 +50,13 @@ struct GraphBuilder {
             attribute.name = key
             attribute.type = .int
             attribute.i = Int64(value)
+            node.attribute.append(attribute)
+        }
+        for (key, value) in floats {
+            var attribute = ONNXAttributeProto()
+            attribute.name = key
+            attribute.type = .float
+            attribute.f = value
             node.attribute.append(attribute)
         }
         for (key, list) in lists {

@@ -1,128 +1,182 @@
 import NeuralNetwork
 
-/// Writes a simplified graph as the toolkit's list of layers with their parameters.
+/// Writes a simplified graph as the toolkit's nested list of layers with their parameters.
+///
+/// A sum or a concatenation of branches becomes one layer that holds them; the fork is the nearest node that all paths
+/// to the join pass (its immediate dominator).
 struct LayerEmission {
     private(set) var layers: [Layer] = []
     private(set) var parameters: [[Float]] = []
-    private var extent: Extent
-    private var isFlat = false
+    private let graph: LoweredGraph
+    /// The immediate dominator of each node.
+    private let forks: [Int]
+    /// A node that is written twice means branches that are not nested.
+    private var isWritten: [Bool]
+
+    /// Layers, their parameters, and whether the result is a vector.
+    private struct Path {
+        var layers: [Layer] = []
+        var parameters: [[Float]] = []
+        var isFlat: Bool
+
+        mutating func flatten() {
+            if !isFlat { layers.append(.flatten) }
+            isFlat = true
+        }
+    }
 
     /// Throws naming the first node that no layer stands for.
     init(_ graph: LoweredGraph) throws(ONNXError) {
-        extent = graph.nodes[0].extent
-        var previous = 0
+        self.graph = graph
+        forks = Self.forks(graph)
+        isWritten = [Bool](repeating: false, count: graph.nodes.count)
+        var path = try path(from: 0, to: graph.output, isFlat: false, depth: 0)
+        let extent = graph.nodes[graph.output].extent
+        guard extent.height == 1, extent.width == 1 else {
+            throw .graph("its output is a picture of \(extent.height)x\(extent.width), expected one number for each class")
+        }
+        path.flatten()
+        (layers, parameters) = (path.layers, path.parameters)
+    }
+
+    private static func forks(_ graph: LoweredGraph) -> [Int] {
+        var forks = [Int](repeating: 0, count: graph.nodes.count)
         for (index, node) in graph.nodes.enumerated().dropFirst() {
-            guard node.inputs == [previous] else {
-                throw node.source.fail("networks that branch are not supported")
+            var fork = node.inputs.first ?? 0
+            for input in node.inputs.dropFirst() {
+                // Both walk up until they meet; nodes are numbered after what dominates them.
+                var other = input
+                while fork != other {
+                    if fork > other { fork = forks[fork] } else { other = forks[other] }
+                }
             }
-            try emit(node)
-            extent = node.extent
-            previous = index
+            forks[index] = fork
         }
-        if !isFlat {
-            guard extent.height == 1, extent.width == 1 else {
-                throw .graph("its output is a picture of \(extent.height)x\(extent.width), expected one number for each class")
-            }
-            layers.append(.flatten)
-        }
+        return forks
     }
 
-    private mutating func emit(_ node: LoweredNode) throws(ONNXError) {
+    /// What lies behind `start` up to and with `end`.
+    private mutating func path(from start: Int, to end: Int, isFlat: Bool, depth: Int) throws(ONNXError) -> Path {
+        guard depth < 64 else { throw graph.nodes[end].source.fail("branches are nested too deeply") }
+        var steps: [Int] = []
+        var at = end
+        while at != start {
+            guard !isWritten[at] else {
+                throw graph.nodes[at].source.fail("its result is used by branches that are not nested, which is not supported")
+            }
+            isWritten[at] = true
+            steps.append(at)
+            at = forks[at]
+        }
+        var path = Path(isFlat: isFlat)
+        for index in steps.reversed() {
+            let node = graph.nodes[index]
+            switch node.kind {
+            case .add: try addSum(index, &path, depth)
+            case .concat: try addConcatenation(index, &path, depth)
+            default: try add(node, graph.nodes[node.inputs[0]].extent, &path)
+            }
+        }
+        return path
+    }
+
+    /// The branches of a join, all of them vectors when one is.
+    private mutating func branches(_ index: Int, _ path: Path, _ depth: Int) throws(ONNXError) -> [Path] {
+        var result: [Path] = []
+        for input in graph.nodes[index].inputs {
+            result.append(try self.path(from: forks[index], to: input, isFlat: path.isFlat, depth: depth + 1))
+        }
+        if result.contains(where: \.isFlat) { for place in result.indices { result[place].flatten() } }
+        return result
+    }
+
+    private mutating func addSum(_ index: Int, _ path: inout Path, _ depth: Int) throws(ONNXError) {
+        let parts = try branches(index, path, depth)
+        let (body, projection) = parts[0].layers.isEmpty ? (parts[1], parts[0]) : (parts[0], parts[1])
+        path.layers.append(.residual(body.layers, projection: projection.layers))
+        path.parameters += body.parameters + projection.parameters
+        path.isFlat = body.isFlat
+    }
+
+    private mutating func addConcatenation(_ index: Int, _ path: inout Path, _ depth: Int) throws(ONNXError) {
+        let parts = try branches(index, path, depth)
+        path.layers.append(.concatenate(parts.map(\.layers)))
+        for part in parts { path.parameters += part.parameters }
+        path.isFlat = parts[0].isFlat
+    }
+
+    private func add(_ node: LoweredNode, _ incoming: Extent, _ path: inout Path) throws(ONNXError) {
         switch node.kind {
-        case .conv2d(let convolution): try emit(convolution, node)
+        case .conv2d(let convolution): try add(convolution, node, incoming, &path)
         case .dense(let dense):
-            flatten()
-            layers.append(.dense(units: dense.bias.count))
-            parameters += [dense.weights, dense.bias]
-        case .relu: layers.append(.relu)
+            path.flatten()
+            path.layers.append(.dense(units: dense.bias.count))
+            path.parameters += [dense.weights, dense.bias]
+        case .relu: path.layers.append(.relu)
+        case .activation(let layer): path.layers.append(layer)
         case .maxPool(let window):
-            guard window.height == window.width, window.strideHeight == window.strideWidth,
-                window.dilationHeight == 1, window.dilationWidth == 1
-            else {
-                throw node.source.fail("only square windows without dilation are supported")
-            }
-            guard window.edges.isNone else { throw node.source.fail("maxima with a border are not supported") }
-            layers.append(.maxPool2d(window: window.height, stride: window.strideHeight))
-        case .affine(let scale, let shift): try emit(scale: scale, shift: shift)
-        default: throw node.source.fail("the toolkit has no such layer yet")
+            try checkPooling(window, node, path)
+            path.layers.append(.maxPool2d(window: window.height, stride: window.strideHeight))
+        case .averagePool(let window, _):
+            try checkPooling(window, node, path)
+            path.layers.append(.averagePool2d(window: window.height, stride: window.strideHeight))
+        case .globalAverage:
+            guard !path.isFlat else { return }
+            path.layers.append(.globalAveragePool)
+            path.isFlat = true
+        case .affine(let scale, let shift): add(scale: scale, shift: shift, &path)
+        default: throw node.source.fail("the toolkit has no such layer")
         }
     }
 
-    private mutating func flatten() {
-        if !isFlat { layers.append(.flatten) }
-        isFlat = true
+    private func checkPooling(_ window: Window, _ node: LoweredNode, _ path: Path) throws(ONNXError) {
+        guard window.height == window.width, window.strideHeight == window.strideWidth, window.dilationHeight == 1,
+            window.dilationWidth == 1, !path.isFlat
+        else {
+            throw node.source.fail("only square windows without dilation are supported")
+        }
+        guard window.edges.isNone else { throw node.source.fail("pooling with a border is not supported") }
     }
 
-    private mutating func emit(_ convolution: Convolution, _ node: LoweredNode) throws(ONNXError) {
-        guard !isFlat else { throw node.source.fail("a convolution of a vector") }
-        let square = try convolution.ungrouped().squared(node.source)
-        layers.append(
-            .conv2d(
-                filters: square.outputs, kernel: square.window.height, stride: square.window.strideHeight,
-                padding: square.window.edges.top))
-        parameters += [square.weights, square.bias]
+    private func add(
+        _ convolution: Convolution, _ node: LoweredNode, _ incoming: Extent, _ path: inout Path
+    ) throws(ONNXError) {
+        let window = convolution.window
+        if path.isFlat {
+            // A vector is a picture of one pixel, which the border and all taps but one miss.
+            guard window.height == 1, window.width == 1, window.edges.isNone else {
+                throw node.source.fail("a convolution of a vector")
+            }
+            path.layers.append(.dense(units: convolution.outputs))
+            path.parameters += [convolution.ungrouped().weights, convolution.bias]
+            return
+        }
+        let square = try convolution.squared(node.source)
+        let (kernel, stride, padding) = (square.window.height, square.window.strideHeight, square.window.edges.top)
+        if square.groups > 1, square.groups == incoming.channels, square.outputs == incoming.channels,
+            square.window.dilationHeight == 1
+        {
+            path.layers.append(.depthwiseConv2d(kernel: kernel, stride: stride, padding: padding))
+        } else {
+            path.layers.append(
+                .conv2d(
+                    filters: square.outputs, kernel: kernel, stride: stride, padding: padding,
+                    dilation: square.window.dilationHeight, groups: square.groups))
+        }
+        path.parameters += [square.weights, square.bias]
     }
 
-    /// What no layer with weights could take up, as a layer of its own: the diagonal of a matrix.
-    private mutating func emit(scale: [Float], shift: [Float]) throws(ONNXError) {
+    /// What no layer with weights could take up, as a layer of its own.
+    private func add(scale: [Float], shift: [Float], _ path: inout Path) {
         let channels = scale.count
+        guard path.isFlat else {
+            path.layers.append(.depthwiseConv2d(kernel: 1, stride: 1, padding: 0))
+            path.parameters += [scale, shift]
+            return
+        }
         var weights = [Float](repeating: 0, count: channels * channels)
         for channel in 0..<channels { weights[channel * channels + channel] = scale[channel] }
-        layers.append(
-            isFlat ? .dense(units: channels) : .conv2d(filters: channels, kernel: 1, stride: 1, padding: 0))
-        parameters += [weights, shift]
-    }
-}
-
-extension Convolution {
-    /// The same with one group: weights between groups are zero.
-    func ungrouped() -> Convolution {
-        guard groups > 1 else { return self }
-        let own = weights.count / (window.height * window.width * outputs)
-        let (inputs, perGroup) = (own * groups, outputs / groups)
-        var result = self
-        result.groups = 1
-        result.weights = [Float](repeating: 0, count: weights.count * groups)
-        for index in weights.indices {
-            let (rest, output) = index.quotientAndRemainder(dividingBy: outputs)
-            let (tap, channel) = rest.quotientAndRemainder(dividingBy: own)
-            result.weights[(tap * inputs + output / perGroup * own + channel) * outputs + output] = weights[index]
-        }
-        return result
-    }
-
-    /// The same with a square kernel, no dilation and equal borders: the kernel grows by taps that are zero.
-    func squared(_ source: GraphNode) throws(ONNXError) -> Convolution {
-        guard window.strideHeight == window.strideWidth else {
-            throw source.fail("strides \(window.strideHeight) and \(window.strideWidth) differ")
-        }
-        let edges = window.edges
-        let padding = max(edges.top, edges.left, edges.bottom, edges.right)
-        let height = (window.height - 1) * window.dilationHeight + 1
-        let width = (window.width - 1) * window.dilationWidth + 1
-        let kernel = height + 2 * padding - edges.top - edges.bottom
-        guard kernel == width + 2 * padding - edges.left - edges.right else {
-            throw source.fail(
-                "a kernel of \(window.height)x\(window.width) with borders \(edges.top), \(edges.left), "
-                    + "\(edges.bottom), \(edges.right) has no square form")
-        }
-        guard kernel <= 64 else { throw source.fail("a kernel of \(kernel)x\(kernel) is too large") }
-        if kernel == window.height, kernel == window.width { return self }
-        let inputs = weights.count / (window.height * window.width * outputs)
-        var result = self
-        result.window = Window(
-            height: kernel, width: kernel, strideHeight: window.strideHeight, strideWidth: window.strideWidth,
-            edges: Edges(top: padding, left: padding, bottom: padding, right: padding))
-        result.weights = [Float](repeating: 0, count: kernel * kernel * inputs * outputs)
-        let tap = inputs * outputs
-        for row in 0..<window.height {
-            for column in 0..<window.width {
-                let y = padding - edges.top + row * window.dilationHeight
-                let x = padding - edges.left + column * window.dilationWidth
-                let (from, to) = ((row * window.width + column) * tap, (y * kernel + x) * tap)
-                for index in 0..<tap { result.weights[to + index] = weights[from + index] }
-            }
-        }
-        return result
+        path.layers.append(.dense(units: channels))
+        path.parameters += [weights, shift]
     }
 }

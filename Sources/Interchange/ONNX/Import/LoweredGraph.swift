@@ -1,3 +1,5 @@
+import NeuralNetwork
+
 /// Height, width and channels of one image's activations; a vector is 1 x 1 x its length.
 struct Extent: Equatable {
     var height: Int
@@ -57,6 +59,10 @@ struct LoweredNode {
         /// x · scale + shift, for each channel.
         case affine(scale: [Float], shift: [Float])
         case relu
+        /// One that the toolkit has as a layer without sizes.
+        case activation(Layer)
+        /// A factor between 0 and 1 that is only known multiplied by its own input.
+        case hardSigmoid
         case clip(low: Float, high: Float)
         case maxPool(Window)
         /// Divides by the size of the window, or with `edges` and not `countsEdges` by what of it is in the picture.

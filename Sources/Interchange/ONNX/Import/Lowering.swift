@@ -184,6 +184,14 @@ struct Lowering {
         case "BatchNormalization": try batchNormalization(node)
         case "Add", "Sub", "Mul", "Div": try arithmetic(node)
         case "Relu": try elementwise(node, .relu)
+        case "Sigmoid": try elementwise(node, .activation(.sigmoid))
+        case "Tanh": try elementwise(node, .activation(.tanh))
+        case "HardSwish": try elementwise(node, .activation(.hardSwish))
+        case "HardSigmoid":
+            guard abs(node.float("alpha", default: 0.2) - 1 / 6) < 1e-6, node.float("beta", default: 0.5) == 0.5 else {
+                throw node.fail("only the one inside of a hard swish is supported, alpha 1/6 and beta 1/2")
+            }
+            try elementwise(node, .hardSigmoid)
         case "Clip": try clip(node)
         case "Softmax", "LogSoftmax": try softmax(node)
         case "MaxPool", "AveragePool": try pool(node)
@@ -198,7 +206,7 @@ struct Lowering {
     }
 
     static let supported =
-        "supported are Conv, Gemm, MatMul, BatchNormalization, Relu, Clip, MaxPool, AveragePool, GlobalAveragePool, "
+        "supported are Conv, Gemm, MatMul, BatchNormalization, Relu, Clip, Sigmoid, Tanh, HardSwish, MaxPool, AveragePool, GlobalAveragePool, "
         + "GlobalMaxPool, ReduceMean, Add, Sub, Mul, Div, Concat, Pad, Flatten, Reshape, Squeeze, Unsqueeze, Transpose, "
         + "Softmax, LogSoftmax, Cast, Identity, Dropout, and arithmetic on shapes and constants"
 
@@ -219,7 +227,11 @@ struct Lowering {
         }
         let (low, high) = (try bound(1, "min", -.infinity), try bound(2, "max", .infinity))
         guard low <= high else { throw node.fail("the limits \(low) and \(high) are no interval") }
-        try elementwise(node, low == 0 && high >= .greatestFiniteMagnitude ? .relu : .clip(low: low, high: high))
+        switch (low, high) {
+        case (0, .greatestFiniteMagnitude...): try elementwise(node, .relu)
+        case (0, 6): try elementwise(node, .activation(.relu6))
+        default: try elementwise(node, .clip(low: low, high: high))
+        }
     }
 
     private mutating func softmax(_ node: GraphNode) throws(ONNXError) {

@@ -1,3 +1,5 @@
+import NeuralNetwork
+
 /// Nodes that only move numbers, and sums.
 extension Lowering {
     mutating func reshape(_ node: GraphNode) throws(ONNXError) {
@@ -99,6 +101,13 @@ extension Lowering {
         guard let left = try known(node, 0), let right = try known(node, 1) else { throw node.fail("an input is missing") }
         switch (left, right) {
         case (.feature(let a), .feature(let b)):
+            if node.operation == "Mul", let layer = gated(a, b) ?? gated(b, a) {
+                let x = layer.input
+                var result = x
+                result.node = try append(.activation(layer.layer), [x.node], nodes[x.node].extent, node)
+                set(node, .feature(result))
+                return
+            }
             guard node.operation == "Add" else { throw node.fail("it is only supported with a constant") }
             guard a.shape == b.shape, a.places == b.places, nodes[a.node].extent == nodes[b.node].extent else {
                 throw node.fail("it adds tensors of different shapes or layouts, \(a.shape) and \(b.shape)")
@@ -123,6 +132,16 @@ extension Lowering {
             default: throw node.fail("it divides by something that depends on the image")
             }
         case (.constant, .constant): preconditionFailure("constants were folded")
+        }
+    }
+
+    /// x · sigmoid(x) and x · hardSigmoid(x), as the layers that they are.
+    private func gated(_ x: Feature, _ gate: Feature) -> (layer: Layer, input: Feature)? {
+        guard nodes[gate.node].inputs == [x.node], x.places == gate.places, x.shape == gate.shape else { return nil }
+        switch nodes[gate.node].kind {
+        case .activation(.sigmoid): return (.silu, x)
+        case .hardSigmoid: return (.hardSwish, x)
+        default: return nil
         }
     }
 

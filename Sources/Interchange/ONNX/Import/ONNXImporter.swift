@@ -56,8 +56,9 @@ public struct ONNXImporter: Sendable {
     public func read(_ bytes: [UInt8], name: String, folder: String? = nil) throws(ONNXError) -> ImportedNetwork {
         let graph = try OrderedGraph(bytes, folder: folder, limits: limits)
         var lowered = try Lowering.lower(graph, limits: limits, folder: folder)
+        lowered.removeUnused()
         let preprocessing = try lowered.takePreprocessing(graph.inputType == .uint8 ? nil : normalisation)
-        try lowered.simplify()
+        lowered.simplify()
         let emission = try LayerEmission(lowered)
         let image = lowered.nodes[0].extent
         let architecture = Architecture(

@@ -1,9 +1,10 @@
 /// Passes that make a lowered graph out of the layers that the toolkit has; each leaves the function as it was.
 extension LoweredGraph {
     /// Folds normalisations into the weights beside them, borders into convolutions, and drops a softmax at the end.
-    mutating func simplify() throws(ONNXError) {
+    mutating func simplify() {
         dropSoftmax()
-        try merge()
+        removeUnused()
+        merge()
         removeUnused()
     }
 
@@ -15,7 +16,7 @@ extension LoweredGraph {
         }
     }
 
-    private mutating func merge() throws(ONNXError) {
+    private mutating func merge() {
         let uses = self.uses
         var merged: [LoweredNode] = []
         var place = [Int](repeating: 0, count: nodes.count)
