@@ -30,6 +30,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -66,6 +67,11 @@ let package = Package(
             name: "Export",
             dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
         .target(
+            name: "Interchange",
+            dependencies: [
+                "Inference", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], exclude: ["ONNX/Schema/onnx.proto"]),
+        .target(
             name: "InternetComputer",
             dependencies: [
                 "Candid", .product(name: "Crypto", package: "swift-crypto"),
@@ -94,7 +100,7 @@ let package = Package(
         .target(
             name: "DeaiTrainCommands",
             dependencies: [
-                "Emulator", "Export", "Inference", "InternetComputer", "Training", "Upload",
+                "Emulator", "Export", "Inference", "Interchange", "InternetComputer", "Training", "Upload",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -111,8 +117,9 @@ let package = Package(
         tests("Acceleration"),
         tests("Training", ["Acceleration"]),
         tests("Export"),
+        tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
         tests("InternetComputer"),
-        tests("Emulator"),
+        tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
         tests("Upload"),
         tests("DeaiTrainCommands"),
     ],

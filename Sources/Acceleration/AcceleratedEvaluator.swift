@@ -9,6 +9,7 @@ public final class AcceleratedEvaluator: EvaluationEngine {
     public let executor: AcceleratedExecutor
     private let images: Value
     private let parameters: [Value]
+    private let state: [Value]
     private let logits: Value
     /// What was written last, to skip the reorders when it comes again.
     private var written: [[Float]] = []
@@ -23,10 +24,11 @@ public final class AcceleratedEvaluator: EvaluationEngine {
         let graph = Graph()
         images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
         parameters = network.parameterValues(in: graph)
-        logits = network.logits(input: images, parameters: parameters)
+        state = network.stateValues(in: graph)
+        logits = network.logits(input: images, parameters: parameters, state: state)
         let plan: Plan
         do {
-            plan = try Plan(graph, outputs: [logits, images] + parameters)
+            plan = try Plan(graph, outputs: [logits, images] + parameters + state)
         } catch {
             throw LearnerError.graph(error)
         }
@@ -34,8 +36,10 @@ public final class AcceleratedEvaluator: EvaluationEngine {
     }
 
     /// Logits of `count` images, one row of classes for each.
+    ///
+    /// - Parameter running: statistics in the order of `Network.state`.
     public func logits(
-        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]]
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]], state running: [[Float]]
     ) throws(LearnerError) -> [Float] {
         let inputCount = network.architecture.inputCount
         let classes = network.architecture.classes
@@ -43,7 +47,8 @@ public final class AcceleratedEvaluator: EvaluationEngine {
             throw .batch(capacity: batch, pixels: pixels.count, labels: count)
         }
         try check(arrays, network.parameters.map { $0.count })
-        write(arrays)
+        try check(running, network.state.map { $0.count })
+        write(arrays + running)
         var result: [Float] = []
         result.reserveCapacity(count * classes)
         let logits = executor.buffer(of: logits)
@@ -61,7 +66,7 @@ public final class AcceleratedEvaluator: EvaluationEngine {
 
     private func write(_ arrays: [[Float]]) {
         if arrays == written { return }
-        for (array, value) in zip(arrays, parameters) {
+        for (array, value) in zip(arrays, parameters + state) {
             do {
                 try executor.write(array, to: value)
             } catch {

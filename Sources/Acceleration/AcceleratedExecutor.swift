@@ -89,7 +89,9 @@ public final class AcceleratedExecutor {
 
     /// A row-major copy of a leaf or an output.
     public func read(_ value: Value) throws(AccelerationError) -> [Float] {
-        guard value.op == .parameter, let tensor = held[value.index].first else { return Array(buffer(of: value)) }
+        guard value.op == .parameter, let tensor = held[value.index].first else {
+            return Array(buffer(of: value))
+        }
         return try numbers(of: tensor, value.shape, at: tensor.storage.pointer)
     }
 
@@ -128,7 +130,9 @@ public final class AcceleratedExecutor {
     }
 
     /// Writes row-major numbers into an array that has the layout of the parameter `index` of `updating`.
-    func set(_ numbers: [Float], likeParameter index: Int, _ shape: Shape, at address: UnsafeMutableRawPointer)
+    func set(
+        _ numbers: [Float], likeParameter index: Int, _ shape: Shape, at address: UnsafeMutableRawPointer
+    )
         throws(AccelerationError)
     {
         try set(numbers, updates[index].parameter, shape, at: address)
@@ -151,7 +155,9 @@ public final class AcceleratedExecutor {
         library.useThreads()
         let plain = Storage.aligned(byteCount: shape.count * 4)
         defer { plain.deallocate() }
-        numbers.withUnsafeBytes { plain.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(plain), byteCount: $0.count) }
+        numbers.withUnsafeBytes {
+            plain.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(plain), byteCount: $0.count)
+        }
         try Reorder(library, .rowMajor(shape), plain, tensor.layout, address).run()
     }
 }

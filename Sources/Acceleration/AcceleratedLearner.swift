@@ -13,10 +13,16 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     public let batch: Int
     /// May change between steps, for instance its learning rate.
     public var optimizer: O
+    public var options = StepOptions()
     /// How many steps were taken.
     public private(set) var steps = 0
+    /// Running statistics, in the order of `Network.state`.
+    public private(set) var state: [[Float]]
+    private let seed: UInt64
     private let graph: TrainingGraph
     public let executor: AcceleratedExecutor
+    /// Plan of a smaller batch, for networks that take statistics of a batch: the images that it lacks would count.
+    private var partial: (batch: Int, graph: TrainingGraph, executor: AcceleratedExecutor)?
     private let update: ParameterUpdate
 
     /// - Parameter seed: of the starting parameters, the same that `Learner` starts from.
@@ -29,23 +35,34 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         self.preprocessing = preprocessing
         self.batch = batch
         self.optimizer = optimizer
-        graph = TrainingGraph(network, batch: batch)
-        let plan: Plan
-        do { plan = try graph.plan() } catch { throw LearnerError.graph(error) }
-        executor = try AcceleratedExecutor(
-            plan, updating: zip(graph.parameters, graph.gradients).map { ($0, $1) }, threads: threads)
+        self.seed = seed
+        state = network.initialState()
+        (graph, executor) = try AcceleratedLearner.plan(network, batch: batch, seed: seed, threads: threads)
         update = ParameterUpdate(executor, slots: optimizer.stateSlots)
         for (array, value) in zip(network.initialParameters(seed: seed), graph.parameters) {
             try executor.write(array, to: value)
         }
     }
 
+    private static func plan(
+        _ network: Network, batch: Int, seed: UInt64, threads: Int
+    ) throws -> (TrainingGraph, AcceleratedExecutor) {
+        let graph = TrainingGraph(network, batch: batch, seed: seed)
+        let plan: Plan
+        do { plan = try graph.plan() } catch { throw LearnerError.graph(error) }
+        let executor = try AcceleratedExecutor(
+            plan, updating: zip(graph.parameters, graph.gradients).map { ($0, $1) }, threads: threads)
+        return (graph, executor)
+    }
+
     public func step(
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
-        try check(pixels, labels)
-        try writeTargets(labels)
-        return try step(onTargetsOf: labels, pixels: pixels)
+        let (graph, executor) = try plan(pixels: pixels, images: labels.count)
+        try writeTargets(
+            labels, classes: network.architecture.classes, options.labelSmoothing,
+            to: executor.buffer(of: graph.targets))
+        return try step(graph, executor, pixels: pixels, labels)
     }
 
     /// Learns from one batch with a row of class weights for each image in place of one class.
@@ -57,66 +74,81 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
         targets rows: UnsafeBufferPointer<Float>
     ) throws(LearnerError) -> StepResult {
-        try check(pixels, labels)
-        let targets = executor.buffer(of: graph.targets)
+        let (graph, executor) = try plan(pixels: pixels, images: labels.count)
         guard rows.count == labels.count * network.architecture.classes else {
             throw .batch(capacity: batch, pixels: pixels.count, labels: labels.count)
         }
-        for index in 0..<targets.count { targets[index] = index < rows.count ? rows[index] : 0 }
-        return try step(onTargetsOf: labels, pixels: pixels)
+        let targets = executor.buffer(of: graph.targets)
+        targets.update(repeating: 0)
+        for i in 0..<rows.count { targets[i] = rows[i] }
+        return try step(graph, executor, pixels: pixels, labels)
     }
 
-    private func check(
-        _ pixels: UnsafeBufferPointer<UInt8>, _ labels: UnsafeBufferPointer<UInt8>
-    ) throws(LearnerError) {
-        let count = labels.count
-        guard count > 0, count <= batch, pixels.count == count * network.architecture.inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
+    private func plan(
+        pixels: UnsafeBufferPointer<UInt8>, images: Int
+    ) throws(LearnerError) -> (TrainingGraph, AcceleratedExecutor) {
+        guard images > 0, images <= batch, pixels.count == images * network.architecture.inputCount else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
+        }
+        if images == batch || network.state.isEmpty { return (graph, executor) }
+        if let partial, partial.batch == images { return (partial.graph, partial.executor) }
+        do {
+            let (graph, executor) = try AcceleratedLearner.plan(
+                network, batch: images, seed: seed, threads: executor.library.threads)
+            partial = (images, graph, executor)
+            return (graph, executor)
+        } catch {
+            preconditionFailure("a network that was planned cannot be planned for fewer images")
         }
     }
 
     private func step(
-        onTargetsOf labels: UnsafeBufferPointer<UInt8>, pixels: UnsafeBufferPointer<UInt8>
+        _ graph: TrainingGraph, _ executor: AcceleratedExecutor, pixels: UnsafeBufferPointer<UInt8>,
+        _ labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
-        let count = labels.count
+        let images = labels.count
+        if executor !== self.executor {
+            for (array, value) in zip(parameters, graph.parameters) {
+                made { () throws(AccelerationError) in try executor.write(array, to: value) }
+            }
+        }
         preprocessing.apply(pixels, to: executor.buffer(of: graph.images), on: executor.library)
-        executor.buffer(of: graph.weight)[0] = 1 / Float(count)
+        executor.buffer(of: graph.weight)[0] = 1 / Float(images)
+        if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
         executor.run()
         let loss = executor.buffer(of: graph.loss)[0]
         guard loss.isFinite else { throw .notFinite(step: steps) }
-        update.apply(optimizer, step: steps)
-        steps += 1
-        return StepResult(loss: loss, correct: correct(labels))
-    }
-
-    /// One row for each image with 1 at its class; rows of zeros for images that the batch lacks: they weigh nothing.
-    private func writeTargets(_ labels: UnsafeBufferPointer<UInt8>) throws(LearnerError) {
-        let classes = network.architecture.classes
-        let targets = executor.buffer(of: graph.targets)
-        targets.update(repeating: 0)
-        for index in 0..<labels.count {
-            let label = labels[index]
-            guard Int(label) < classes else { throw .label(index: index, label: label, classes: classes) }
-            targets[index * classes + Int(label)] = 1
+        let gradients = self.executor.updateBuffers.map { parameter, gradient in
+            UnsafeMutableBufferPointer(start: UnsafeMutablePointer(mutating: gradient), count: parameter.count)
         }
-    }
-
-    private func correct(_ labels: UnsafeBufferPointer<UInt8>) -> Int {
-        let classes = network.architecture.classes
-        let logits = executor.buffer(of: graph.logits)
-        var correct = 0
-        for index in 0..<labels.count {
-            var best = 0
-            for c in 1..<max(1, classes) where logits[index * classes + c] > logits[index * classes + best] {
-                best = c
+        if executor !== self.executor {
+            for (index, spec) in network.parameters.enumerated() {
+                guard let target = gradients[index].baseAddress else { continue }
+                made { () throws(AccelerationError) in
+                    try self.executor.set(
+                        try executor.gradient(index), likeParameter: index, spec.shape,
+                        at: UnsafeMutableRawPointer(target))
+                }
             }
-            if best == Int(labels[index]) { correct += 1 }
         }
-        return correct
+        if let maximum = options.maximumGradientNorm { clip(gradients, toNorm: maximum) }
+        update.apply(optimizer, step: steps)
+        for (index, spec) in network.state.enumerated() {
+            if let batch = executor.buffer(of: graph.statistics[index]).baseAddress {
+                spec.update(&state[index], batch: UnsafePointer(batch), images: images)
+            }
+        }
+        steps += 1
+        return StepResult(
+            loss: loss,
+            correct: countCorrect(
+                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
     }
 
     /// Row-major, in declaration order.
-    public var parameters: [[Float]] { graph.parameters.map { value in made { () throws(AccelerationError) in try executor.read(value) } } }
+    public var parameters: [[Float]] {
+        graph.parameters.map { value in made { () throws(AccelerationError) in try executor.read(value) } }
+    }
 
     /// For each parameter its state, `stateSlots` row-major arrays one after the other.
     public var optimizerState: [[Float]] {
@@ -125,23 +157,27 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         }
     }
 
-    /// Goes on from saved parameters and optimizer state.
+    /// Goes on from saved parameters, optimizer state and running statistics.
     public func restore(
-        parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0
+        parameters: [[Float]], optimizerState: [[Float]], state: [[Float]], steps: Int = 0
     ) throws(LearnerError) {
-        try NeuralNetwork.check(parameters, network.parameters.map { $0.count })
-        try NeuralNetwork.check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
+        try check(parameters, network.parameters.map { $0.count })
+        try check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
+        try check(state, network.state.map { $0.count })
         for (array, value) in zip(parameters, graph.parameters) {
             made { () throws(AccelerationError) in try executor.write(array, to: value) }
         }
         for (index, array) in optimizerState.enumerated() {
-            made { () throws(AccelerationError) in try update.set(array, index, network.parameters[index].shape) }
+            made { () throws(AccelerationError) in
+                try update.set(array, index, network.parameters[index].shape)
+            }
         }
+        self.state = state
         self.steps = steps
     }
 
-    /// SHA-256 of the bits of all parameters, little-endian, in declaration order.
-    public func weightHash() -> [UInt8] { NeuralNetwork.weightHash(of: parameters) }
+    /// SHA-256 of the bits of all parameters and then of all running statistics, little-endian, in declaration order.
+    public func weightHash() -> [UInt8] { NeuralNetwork.weightHash(of: parameters + state) }
 
     /// The result of a reorder between layouts that were both used before: the library cannot refuse it.
     private func made<T>(_ body: () throws(AccelerationError) -> T) -> T {
@@ -151,12 +187,16 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
 
 extension Preprocessing {
     /// Writes the numbers of `pixels` on the threads of the library, so that no other pool of threads wakes.
-    func apply(_ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutableBufferPointer<Float>, on library: Library) {
+    func apply(
+        _ pixels: UnsafeBufferPointer<UInt8>, to output: UnsafeMutableBufferPointer<Float>,
+        on library: Library
+    ) {
         let channels = zeroPoints.count
         library.parallel(over: pixels.count / channels) { range in
             let part = range.lowerBound * channels..<range.upperBound * channels
             apply(
-                UnsafeBufferPointer(rebasing: pixels[part]), to: UnsafeMutableBufferPointer(rebasing: output[part]),
+                UnsafeBufferPointer(rebasing: pixels[part]),
+                to: UnsafeMutableBufferPointer(rebasing: output[part]),
                 workers: .serial)
         }
     }

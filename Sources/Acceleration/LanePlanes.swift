@@ -51,7 +51,9 @@ struct LanePlanes: Equatable {
     var origin: Int { border * row + border * 16 }
     var strides: deai_planes { deai_planes(group: channels * plane, plane: plane, row: row) }
 
-    func fromRows(_ library: Library, _ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> (Int) -> Void {
+    func fromRows(_ library: Library, _ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> (
+        Int
+    ) -> Void {
         {
             let (source, target) = (rows.floats, lanes.floats + origin)
             let strides = strides
@@ -66,7 +68,9 @@ struct LanePlanes: Equatable {
         }
     }
 
-    func toRows(_ library: Library, _ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> (Int) -> Void {
+    func toRows(_ library: Library, _ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> (
+        Int
+    ) -> Void {
         {
             let (source, target) = (lanes.floats + origin, rows.floats)
             let strides = strides

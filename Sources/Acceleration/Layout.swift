@@ -33,7 +33,8 @@ struct Layout: Equatable {
     static func any(_ dimensions: [Int]) -> dnnl_memory_desc_t {
         Library.descriptor { descriptor in
             dnnl_memory_desc_init_by_tag(
-                &descriptor, Int32(dimensions.count), dimensions.map(Int64.init), dnnl_f32, dnnl_format_tag_any)
+                &descriptor, Int32(dimensions.count), dimensions.map(Int64.init), dnnl_f32,
+                dnnl_format_tag_any)
         }
     }
 
@@ -94,13 +95,17 @@ struct Layout: Equatable {
 
     /// Same numbers at the same places; strides of axes with one element do not matter.
     static func == (a: Layout, b: Layout) -> Bool {
-        guard a.lanes == b.lanes, a.rank == b.rank, a.innerBlocks.count == b.innerBlocks.count else { return false }
+        guard a.lanes == b.lanes, a.rank == b.rank, a.innerBlocks.count == b.innerBlocks.count else {
+            return false
+        }
         for (x, y) in zip(a.innerBlocks, b.innerBlocks) where x.axis != y.axis || x.length != y.length {
             return false
         }
         for axis in 0..<a.rank {
             let extent = a.extent(axis, padded: true)
-            guard a.extent(axis) == b.extent(axis), extent == b.extent(axis, padded: true) else { return false }
+            guard a.extent(axis) == b.extent(axis), extent == b.extent(axis, padded: true) else {
+                return false
+            }
             let blocks = a.innerBlocks.reduce(1) { $1.axis == axis ? $0 * $1.length : $0 }
             if extent / blocks > 1 && a.stride(axis) != b.stride(axis) { return false }
         }

@@ -46,8 +46,8 @@ final class Library {
         dnnl_engine_destroy(engine)
     }
 
-    /// Makes the library's loops take this object's threads; a setting of the calling thread.
-    func useThreads() { deai_set_threads(Int32(threads)) }
+    /// Makes the library's loops take this object's threads, or fewer; a setting of the calling thread.
+    func useThreads(_ count: Int? = nil) { deai_set_threads(Int32(count ?? threads)) }
 
     /// Channels that the library wants side by side.
     static let channelBlock: Int = {

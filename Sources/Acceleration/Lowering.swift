@@ -35,6 +35,7 @@ final class Lowering {
     var layer = -1
     var convolutions: [ConvolutionKey: ConvolutionDescriptions] = [:]
     var pools: [PoolKey: LoweredPool] = [:]
+    var pooledGradients: [Int: PooledGradient] = [:]
     /// Whether convolutions may use the kernels with images in lanes.
     let usesLanes: Bool
 
@@ -51,7 +52,8 @@ final class Lowering {
 
     /// Adds every needed node, in the order of the graph.
     func lowerAll() throws(AccelerationError) {
-        for index in graph.nodes.indices where uses.isNeeded[index] && held[index].isEmpty && !skipped.contains(index) {
+        for index in graph.nodes.indices
+        where uses.isNeeded[index] && held[index].isEmpty && !skipped.contains(index) {
             layer = graph.nodes[index].layer
             if try !lower(index) { pending.append(index) }
         }
@@ -71,8 +73,15 @@ final class Lowering {
         case .reshape:
             let source = node.inputs[0]
             if pending.contains(source) { return false }
-            hold(index, Tensor(.rowMajor(node.shape), try tensor(source, as: .rowMajor(shape(source))).storage))
+            hold(
+                index, Tensor(.rowMajor(node.shape), try tensor(source, as: .rowMajor(shape(source))).storage)
+            )
             return true
+        case .conv2d(let convolution) where !convolution.isPlain,
+            .conv2dInputGradient(let convolution) where !convolution.isPlain,
+            .conv2dFilterGradient(let convolution) where !convolution.isPlain:
+            return separate(index)
+        case .matmul where node.shape.rank != 2: return separate(index)
         case .conv2d(let convolution): return try lowerConvolution(index, convolution)
         case .conv2dInputGradient(let convolution): return try lowerInputGradient(index, convolution)
         case .conv2dFilterGradient(let convolution): return try lowerFilterGradient(index, convolution)
@@ -127,7 +136,8 @@ final class Lowering {
         _ name: String, groups: Int, _ touches: [Storage],
         _ make: @escaping () throws(AccelerationError) -> (_ thread: Int) -> Void
     ) {
-        steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .share(groups: groups, make)))
+        steps.append(
+            LoweredStep(name: name, layer: layer, touches: touches, work: .share(groups: groups, make)))
     }
 
     /// Adds a call of the library.
@@ -138,11 +148,14 @@ final class Lowering {
         var arguments = arguments
         if description.scratchBytes > 0 {
             arguments.append(
-                (DNNL_ARG_SCRATCHPAD, description.descriptor(dnnl_query_scratchpad_md),
-                 Storage(byteCount: description.scratchBytes)))
+                (
+                    DNNL_ARG_SCRATCHPAD, description.descriptor(dnnl_query_scratchpad_md),
+                    Storage(byteCount: description.scratchBytes)
+                ))
         }
         let library = library
-        add("\(name) \(description.implementation)", arguments.map { $0.storage }) { () throws(AccelerationError) in
+        add("\(name) \(description.implementation)", arguments.map { $0.storage }) {
+            () throws(AccelerationError) in
             let primitive = try Primitive(
                 library, description, arguments.map { ($0.number, $0.layout, $0.storage.pointer) })
             return { primitive.run() }
@@ -154,10 +167,14 @@ final class Lowering {
         var source = held[index][0]
         if let lanes = target.layout.lanes {
             source = try tensor(index, as: .rowMajor(shape(index)))
-            add("to lanes", groups: lanes.groups, [source.storage, target.storage], lanes.fromRows(library, source.storage, target.storage))
+            add(
+                "to lanes", groups: lanes.groups, [source.storage, target.storage],
+                lanes.fromRows(library, source.storage, target.storage))
         } else if let lanes = source.layout.lanes {
             if target.layout == .rowMajor(shape(index)) {
-                add("from lanes", groups: lanes.groups, [source.storage, target.storage], lanes.toRows(library, source.storage, target.storage))
+                add(
+                    "from lanes", groups: lanes.groups, [source.storage, target.storage],
+                    lanes.toRows(library, source.storage, target.storage))
             } else {
                 source = try tensor(index, as: .rowMajor(shape(index)))
                 add("reorder", [source.storage, target.storage], reorder(source, target))

@@ -51,8 +51,10 @@ extension Lowering {
     func imageLayout(ofConvolution index: Int) throws(AccelerationError) -> Layout? {
         let node = node(index)
         guard case .conv2d(let convolution) = node.op else { return nil }
-        let description = try descriptions(shape(node.inputs[0]), shape(node.inputs[1]), node.shape, convolution)
-            .hint()
+        let description = try descriptions(
+            shape(node.inputs[0]), shape(node.inputs[1]), node.shape, convolution
+        )
+        .hint()
         if description.isReference { return nil }
         return Layout(
             description.descriptor(dnnl_query_src_md), axes: Layout.imageAxes, shape: shape(node.inputs[0]))
@@ -73,7 +75,8 @@ extension Lowering {
         add(
             "conv2dInputGradient", description,
             [
-                (DNNL_ARG_DIFF_DST, resultLayout, gradient.storage), (DNNL_ARG_WEIGHTS, filterLayout, f.storage),
+                (DNNL_ARG_DIFF_DST, resultLayout, gradient.storage),
+                (DNNL_ARG_WEIGHTS, filterLayout, f.storage),
                 (DNNL_ARG_DIFF_SRC, imageLayout, dx.storage),
             ])
         hold(index, dx)

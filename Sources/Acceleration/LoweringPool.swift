@@ -16,6 +16,12 @@ struct LoweredPool {
     let places: Storage
 }
 
+/// The gradient of a pooled result, from which a filter gradient is made without the gradient between.
+struct PooledGradient {
+    let dy: Tensor
+    let pool: LoweredPool
+}
+
 extension Layout {
     /// Channels of an image as blocks of neighbours: how many blocks, lanes of a block, lanes of the last block.
     var channelBlocks: (count: Int, lanes: Int, last: Int)? {
@@ -25,7 +31,9 @@ extension Layout {
             let count = (extent(3) + 15) / 16
             return (count, 16, extent(3) - 16 * (count - 1))
         }
-        guard innerBlocks.count == 1, innerBlocks[0].axis == 3, innerBlocks[0].length <= 16 else { return nil }
+        guard innerBlocks.count == 1, innerBlocks[0].axis == 3, innerBlocks[0].length <= 16 else {
+            return nil
+        }
         return (extent(3, padded: true) / innerBlocks[0].length, innerBlocks[0].length, innerBlocks[0].length)
     }
 
@@ -52,7 +60,9 @@ extension Lowering {
         guard pooling.window == pooling.stride, pooling.window <= 15 else { return false }
         let x = try pooled(node.inputs[0])
         let result = try resultLayout(index, source: x.layout)
-        guard let blocks = x.layout.channelBlocks, let resultBlocks = result.channelBlocks else { return false }
+        guard let blocks = x.layout.channelBlocks, let resultBlocks = result.channelBlocks else {
+            return false
+        }
         let scatters = uses.users[node.inputs[0]].filter {
             self.node($0).op == .maxPool2dScatter(pooling) && self.node($0).inputs[1] == node.inputs[0]
         }
@@ -131,7 +141,8 @@ extension Lowering {
             return {
                 library.parallel(over: images) { range in
                     withUnsafePointer(to: sizes) {
-                        deai_pool_backward($0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
+                        deai_pool_backward(
+                            $0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
                     }
                 }
             }
@@ -161,6 +172,20 @@ extension Lowering {
         let dx = Tensor(y.layout)
         let library = library
         let count = y.layout.byteCount / 4
+        if y.layout == .rowMajor(node.shape), node.shape.rank == 2, node.shape[0] % 16 == 0 {
+            let groups = node.shape[0] / 16
+            let columns = node.shape[1]
+            add("reluGradient", groups: groups, [dy.storage, y.storage, dx.storage]) {
+                let (dy, y, dx) = (dy.storage.floats, y.storage.floats, dx.storage.floats)
+                return { thread in
+                    let range = library.share(of: groups, thread: thread)
+                    let start = range.lowerBound * 16 * columns
+                    deai_relu_gradient(dy + start, y + start, dx + start, range.count * 16 * columns)
+                }
+            }
+            hold(index, dx)
+            return true
+        }
         add("reluGradient", [dy.storage, y.storage, dx.storage]) {
             let (dy, y, dx) = (dy.storage.floats, y.storage.floats, dx.storage.floats)
             let run = { (range: Range<Int>) in

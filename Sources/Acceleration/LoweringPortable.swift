@@ -63,7 +63,9 @@ extension Lowering {
 
 extension PortableExecutor {
     fileprivate func address(of value: Value) -> UnsafeMutablePointer<Float> {
-        guard let address = buffer(of: value).baseAddress else { preconditionFailure("an array without elements") }
+        guard let address = buffer(of: value).baseAddress else {
+            preconditionFailure("an array without elements")
+        }
         return address
     }
 }

@@ -1,4 +1,5 @@
 import Autodiff
+import CAcceleration
 import COneDNN
 
 extension Lowering {
@@ -30,19 +31,22 @@ extension Lowering {
             node.inputs[1], as: Layout(weights, axes: Layout.denseAxes, shape: shape(node.inputs[1])))
         let y = Tensor(.rowMajor(node.shape))
         var arguments = [
-            (DNNL_ARG_SRC, layer.source, x.storage), (DNNL_ARG_WEIGHTS, weights, w.storage),
-            (DNNL_ARG_DST, layer.result, y.storage),
+            SharedArgument(DNNL_ARG_SRC, layer.source, x.storage),
+            SharedArgument(DNNL_ARG_WEIGHTS, weights, w.storage, isShared: true),
+            SharedArgument(DNNL_ARG_DST, layer.result, y.storage),
         ]
         if node.inputs.count == 3 {
             let bias = try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2])))
-            arguments.append((DNNL_ARG_BIAS, layer.bias, bias.storage))
+            arguments.append(SharedArgument(DNNL_ARG_BIAS, layer.bias, bias.storage, isShared: true))
         }
-        add(rectifier == nil ? "dense" : "dense+relu", description, arguments)
+        add(rectifier == nil ? "dense" : "dense+relu", layer, description, arguments)
         hold(rectifier ?? index, y)
         return true
     }
 
-    private func lowerDenseInputGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError) -> Bool {
+    private func lowerDenseInputGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError)
+        -> Bool
+    {
         let node = node(index)
         let description = try layer.inputGradient()
         if description.isReference { return false }
@@ -52,78 +56,60 @@ extension Lowering {
             node.inputs[1], as: Layout(weights, axes: Layout.denseAxes, shape: shape(node.inputs[1])))
         let dx = Tensor(.rowMajor(node.shape))
         add(
-            "denseInputGradient", description,
+            "denseInputGradient", layer, description,
             [
-                (DNNL_ARG_DIFF_DST, layer.result, dy.storage), (DNNL_ARG_WEIGHTS, weights, w.storage),
-                (DNNL_ARG_DIFF_SRC, layer.source, dx.storage),
+                SharedArgument(DNNL_ARG_DIFF_DST, layer.result, dy.storage),
+                SharedArgument(DNNL_ARG_WEIGHTS, weights, w.storage, isShared: true),
+                SharedArgument(DNNL_ARG_DIFF_SRC, layer.source, dx.storage),
             ])
         hold(index, dx)
         return true
     }
 
-    private func lowerDenseWeightGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError) -> Bool {
+    /// The weights' gradient, and the bias's where the graph has it.
+    private func lowerDenseWeightGradient(_ index: Int, _ layer: FullyConnected) throws(AccelerationError)
+        -> Bool
+    {
         let node = node(index)
-        let description = try layer.weightGradient()
-        if description.isReference { return false }
+        let bias = uses.biasGradient[index]
+        let description = try layer.weightGradient(bias: bias != nil)
+        if description.isReference { return separate(index) }
         let weights = description.descriptor(dnnl_query_diff_weights_md)
         let x = try tensor(node.inputs[0], as: .rowMajor(shape(node.inputs[0])))
         let dy = try tensor(node.inputs[1], as: .rowMajor(shape(node.inputs[1])))
         let dw = Tensor(Layout(weights, axes: Layout.denseAxes, shape: node.shape))
-        add(
-            "denseWeightGradient", description,
-            [
-                (DNNL_ARG_SRC, layer.source, x.storage), (DNNL_ARG_DIFF_DST, layer.result, dy.storage),
-                (DNNL_ARG_DIFF_WEIGHTS, weights, dw.storage),
-            ])
+        let parts = layer.groups == nil ? 1 : library.threads
+        // Where each thread sums over its own rows, the sums are added afterwards.
+        let weightParts = parts == 1 ? dw.storage : Storage(byteCount: dw.layout.byteCount * parts)
+        var arguments = [
+            SharedArgument(DNNL_ARG_SRC, layer.source, x.storage),
+            SharedArgument(DNNL_ARG_DIFF_DST, layer.result, dy.storage),
+            SharedArgument(DNNL_ARG_DIFF_WEIGHTS, weights, weightParts),
+        ]
+        if let bias {
+            let db = Tensor(.rowMajor(shape(bias)))
+            let biasParts = parts == 1 ? db.storage : Storage(byteCount: db.layout.byteCount * parts)
+            arguments.append(SharedArgument(DNNL_ARG_DIFF_BIAS, layer.bias, biasParts))
+            add("denseWeightGradient", layer, description, arguments)
+            if parts > 1 { addSum(of: biasParts, parts, count: shape(bias).count, to: db.storage) }
+            hold(bias, db)
+        } else {
+            add("denseWeightGradient", layer, description, arguments)
+        }
+        if parts > 1 { addSum(of: weightParts, parts, count: dw.layout.byteCount / 4, to: dw.storage) }
         hold(index, dw)
         return true
     }
-}
 
-/// A fully connected layer as the library describes it: row-major activations, weights in a layout of its choice.
-struct FullyConnected {
-    private let library: Library
-    var source: dnnl_memory_desc_t
-    var weights: dnnl_memory_desc_t
-    var bias: dnnl_memory_desc_t
-    var result: dnnl_memory_desc_t
-
-    init(_ library: Library, m: Int, k: Int, n: Int) {
-        self.library = library
-        source = Layout.rowMajor([m, k]).descriptor
-        weights = Layout.any([n, k])
-        bias = Layout.rowMajor([n]).descriptor
-        result = Layout.rowMajor([m, n]).descriptor
-    }
-
-    func forward(bias hasBias: Bool, rectified: Bool) throws(AccelerationError) -> PrimitiveDescription {
-        var (source, weights, bias, result) = (source, weights, bias, result)
-        var description = dnnl_inner_product_desc_t()
-        let status = withUnsafePointer(to: &bias) {
-            dnnl_inner_product_forward_desc_init(
-                &description, dnnl_forward_training, &source, &weights, hasBias ? $0 : nil, &result)
+    /// Adds up what the threads made, in their order.
+    func addSum(of parts: Storage, _ threads: Int, count: Int, to sum: Storage) {
+        let library = library
+        add("sum of threads", [parts, sum]) {
+            let (parts, sum) = (parts.floats, sum.floats)
+            let run = { (range: Range<Int>) in
+                deai_sum_parts(parts, threads, count, range.lowerBound, range.count, sum + range.lowerBound)
+            }
+            return count < 65_536 ? { run(0..<count) } : { library.parallel(over: count, run) }
         }
-        try Library.check("dnnl_inner_product_forward_desc_init", status)
-        return try PrimitiveDescription(library, "matmul", description, rectified: rectified)
-    }
-
-    func inputGradient() throws(AccelerationError) -> PrimitiveDescription {
-        var (source, weights, result) = (source, weights, result)
-        var description = dnnl_inner_product_desc_t()
-        try Library.check(
-            "dnnl_inner_product_backward_data_desc_init",
-            dnnl_inner_product_backward_data_desc_init(&description, &source, &weights, &result))
-        return try PrimitiveDescription(
-            library, "matmul", description, hint: try forward(bias: false, rectified: false))
-    }
-
-    func weightGradient() throws(AccelerationError) -> PrimitiveDescription {
-        var (source, weights, result) = (source, weights, result)
-        var description = dnnl_inner_product_desc_t()
-        try Library.check(
-            "dnnl_inner_product_backward_weights_desc_init",
-            dnnl_inner_product_backward_weights_desc_init(&description, &source, &weights, nil, &result))
-        return try PrimitiveDescription(
-            library, "matmul", description, hint: try forward(bias: false, rectified: false))
     }
 }

@@ -49,7 +49,8 @@ final class ParameterUpdate {
             executor.library.parallel(over: pieces.count) { range in
                 for index in range {
                     let piece = pieces[index]
-                    optimizer.update(piece.parameter, gradient: piece.gradient, state: piece.state, step: step)
+                    optimizer.update(
+                        piece.parameter, gradient: piece.gradient, state: piece.state, step: step)
                 }
             }
         }

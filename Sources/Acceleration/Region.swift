@@ -17,7 +17,9 @@ struct Region {
             }
             // Over calls that touch nothing of this one, back to shares of the same groups.
             var place = regions.count
-            while place > 0, regions[place - 1].groups == nil, !regions[place - 1].touches(step) { place -= 1 }
+            while place > 0, regions[place - 1].groups == nil, !regions[place - 1].touches(step) {
+                place -= 1
+            }
             if place > 0, regions[place - 1].groups == groups {
                 regions[place - 1].steps.append(step)
             } else {

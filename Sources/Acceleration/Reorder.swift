@@ -22,7 +22,8 @@ final class Reorder {
         try Library.check("dnnl_primitive_create", dnnl_primitive_create(&made, description))
         guard let made else { throw .library(call: "dnnl_primitive_create", status: 0) }
         var memories: [dnnl_memory_t?] = [nil, nil]
-        try Library.check("dnnl_memory_create", dnnl_memory_create(&memories[0], &source, library.engine, from))
+        try Library.check(
+            "dnnl_memory_create", dnnl_memory_create(&memories[0], &source, library.engine, from))
         try Library.check("dnnl_memory_create", dnnl_memory_create(&memories[1], &target, library.engine, to))
         handle = made
         arguments = [

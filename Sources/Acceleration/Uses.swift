@@ -10,7 +10,7 @@ struct Uses {
     private(set) var fusedInto: [Int: Int] = [:]
     /// For a product or a convolution: the ReLU that follows it and takes its place.
     private(set) var rectifier: [Int: Int] = [:]
-    /// For a filter gradient: the sum that is the bias gradient of the same convolution.
+    /// For a gradient of filters or weights: the sum that is the bias gradient of the same layer.
     private(set) var biasGradient: [Int: Int] = [:]
     /// For a maximum pooling's gradient: the ReLU gradient that follows it and takes its place.
     private(set) var scatterRectifier: [Int: Int] = [:]
@@ -54,11 +54,15 @@ struct Uses {
             scatterRectifier[scatter] = index
             fusedInto[index] = scatter
         case .sum(let axes):
-            guard axes == AxisSet(axes: [0, 1, 2]), graph.nodes[index].shape.rank == 4 else { return }
-            for user in users[graph.nodes[index].inputs[0]] {
-                guard case .conv2dFilterGradient = graph.nodes[user].op, biasGradient[user] == nil,
-                    graph.nodes[user].inputs[1] == graph.nodes[index].inputs[0]
-                else { continue }
+            let dy = graph.nodes[index].inputs[0]
+            let rank = graph.nodes[dy].shape.rank
+            guard rank >= 2, axes == AxisSet(axes: Array(0..<rank - 1)) else { return }
+            for user in users[dy]
+            where biasGradient[user] == nil && graph.nodes[user].inputs[1...].first == dy {
+                switch graph.nodes[user].op {
+                case .conv2dFilterGradient, .matmul(transposeA: true, transposeB: false): break
+                default: continue
+                }
                 biasGradient[user] = index
                 fusedInto[index] = user
                 return

@@ -9,7 +9,7 @@ public func gradients(of result: Value, withRespectTo values: [Value]) -> [Value
 
 /// One reverse walk: cotangents of the nodes met so far. The rules of the ops stand beside the ops.
 final class Gradients {
-    private let graph: Graph
+    let graph: Graph
     private let result: Value
     private var cotangents: [Value?]
     private var wanted: [Bool] = []
@@ -54,10 +54,15 @@ final class Gradients {
         case .input, .parameter, .constant: break
         case .add, .subtract, .multiply, .divide, .negate, .exp, .log, .squareRoot, .relu, .reluGradient:
             elementwise(node, y, dy)
+        case .sigmoid, .tanh, .erf, .power: smooth(node, y, dy)
+        case .clamp, .clampGradient, .select, .maximum, .uniform: selection(node, y, dy)
         case .sum, .broadcast, .reshape, .transpose: shaping(node, dy)
+        case .slice, .pad, .concatenate, .gather, .scatterAdd: slicing(node, dy)
         case .matmul: matrixProduct(node, dy)
         case .conv2d, .conv2dInputGradient, .conv2dFilterGradient: convolution(node, dy)
         case .maxPool2d, .maxPool2dScatter, .maxPool2dSelect: maxPool(node, dy)
+        case .batchMean, .batchVariance, .batchNorm, .normalize, .batchNormScaleGradient, .batchNormInputGradient:
+            batchNormalisation(node, y, dy)
         case .softmax, .logSoftmax: normalisedExponential(node, y, dy)
         }
     }

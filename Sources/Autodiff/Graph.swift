@@ -90,12 +90,16 @@ public enum ShapeFault: Equatable, Sendable {
     case count
     /// A kernel or window is larger than what it slides over, or not positive.
     case window
-    /// Padding is negative or not smaller than the kernel, or the stride is not positive.
+    /// Padding is negative or not smaller than what the kernel covers, or the stride is not positive.
     case padding
     /// The bias has not one element for each output channel.
     case bias
     /// An axis that does not exist, or a permutation that is none.
     case axes
+    /// The groups do not divide the channels or the filters, or there are none; or the dilation is not positive.
+    case groups
+    /// A part that reaches outside of the array, or has no elements.
+    case bounds
 
     /// Half a sentence for people.
     public var text: StaticString {
@@ -108,6 +112,8 @@ public enum ShapeFault: Equatable, Sendable {
         case .padding: "padding must be below the kernel size and stride at least 1"
         case .bias: "the bias needs one element for each output channel"
         case .axes: "there is no such axis"
+        case .groups: "groups must divide the channels and the filters"
+        case .bounds: "the part reaches outside of the array"
         }
     }
 }

@@ -11,19 +11,41 @@ public enum Op: Equatable, Sendable {
     case constant(Float)
 
     case add, subtract, multiply, divide
-    case negate, exp, log, squareRoot, relu
+    case negate, exp, log, squareRoot, relu, sigmoid, tanh, erf
+    case power(Float)
+    /// The nearest number in low ... high.
+    case clamp(low: Float, high: Float)
     /// (dy, y) → dy where y > 0, else 0.
     case reluGradient
+    /// (dy, x) → dy where low < x < high, else 0.
+    case clampGradient(low: Float, high: Float)
+    /// (condition, a, b) of one shape → a where the condition is above 0, else b.
+    case select
+    /// (counter, a scalar) → uniform numbers in [0, 1) that are functions of seed, counter and place.
+    case uniform(seed: UInt64)
 
     /// Sum over the axes whose bit is set; they stay, with extent 1.
     case sum(axes: AxisSet)
+    /// Maximum over the axes whose bit is set; they stay, with extent 1.
+    case maximum(axes: AxisSet)
     /// Repeats along axes of extent 1 and new outer axes, up to the shape of the node.
     case broadcast
     case reshape
     /// Output axis `i` is input axis `permutation[i]`.
     case transpose(Permutation)
 
-    /// (a, b[, bias]) → a·b + bias, each matrix transposed first when asked.
+    /// The part of x in the shape of the node that begins at this index.
+    case slice(from: Shape)
+    /// Zeros in the shape of the node, with x at this index.
+    case pad(before: Shape)
+    /// Any number of arrays one after the other along an axis.
+    case concatenate(axis: Int)
+    /// (x, indices) → rows of x, each the one that an index names.
+    case gather
+    /// (dy, indices) → zeros in the shape of the node, with each row of dy added to the row that its index names.
+    case scatterAdd
+
+    /// (a, b[, bias]) → a·b + bias, each matrix transposed first when asked; outer axes are a batch.
     case matmul(transposeA: Bool, transposeB: Bool)
     /// (x NHWC, filter HWIO[, bias]) → y NHWC.
     case conv2d(Convolution)
@@ -37,6 +59,18 @@ public enum Op: Equatable, Sendable {
     case maxPool2dScatter(Pooling)
     /// (v, x) → for each window the element of v at the place of the first maximum of x.
     case maxPool2dSelect(Pooling)
+
+    /// Over all axes but the last: x → mean, (x, mean) → mean squared deviation.
+    case batchMean, batchVariance
+    /// (x, scale, shift, mean, variance) → (x − mean)·scale/√(variance + epsilon) + shift, statistics being those of x:
+    /// the gradient with respect to x is the whole one, and none flows through mean and variance.
+    case batchNorm(epsilon: Float)
+    /// The same with statistics that are given.
+    case normalize(epsilon: Float)
+    /// (dy, x, mean, variance) → Σ dy·(x − mean)/√(variance + epsilon).
+    case batchNormScaleGradient(epsilon: Float)
+    /// (dy, x, scale, mean, variance, scale gradient, shift gradient) → gradient of `batchNorm` with respect to x.
+    case batchNormInputGradient(epsilon: Float)
 
     /// Along the last axis.
     case softmax, logSoftmax
@@ -56,11 +90,25 @@ public enum Op: Equatable, Sendable {
         case .log: "log"
         case .squareRoot: "squareRoot"
         case .relu: "relu"
+        case .sigmoid: "sigmoid"
+        case .tanh: "tanh"
+        case .erf: "erf"
+        case .power: "power"
+        case .clamp: "clamp"
         case .reluGradient: "reluGradient"
+        case .clampGradient: "clampGradient"
+        case .select: "select"
+        case .uniform: "uniform"
         case .sum: "sum"
+        case .maximum: "maximum"
         case .broadcast: "broadcast"
         case .reshape: "reshape"
         case .transpose: "transpose"
+        case .slice: "slice"
+        case .pad: "pad"
+        case .concatenate: "concatenate"
+        case .gather: "gather"
+        case .scatterAdd: "scatterAdd"
         case .matmul: "matmul"
         case .conv2d: "conv2d"
         case .conv2dInputGradient: "conv2dInputGradient"
@@ -68,6 +116,12 @@ public enum Op: Equatable, Sendable {
         case .maxPool2d: "maxPool2d"
         case .maxPool2dScatter: "maxPool2dScatter"
         case .maxPool2dSelect: "maxPool2dSelect"
+        case .batchMean: "batchMean"
+        case .batchVariance: "batchVariance"
+        case .batchNorm: "batchNorm"
+        case .normalize: "normalize"
+        case .batchNormScaleGradient: "batchNormScaleGradient"
+        case .batchNormInputGradient: "batchNormInputGradient"
         case .softmax: "softmax"
         case .logSoftmax: "logSoftmax"
         }
@@ -82,19 +136,31 @@ public enum Op: Equatable, Sendable {
     }
 }
 
-/// Stride and zero padding of a convolution, the same for rows and columns.
+/// Stride, zero padding and dilation of a convolution, the same for rows and columns, and its groups.
 public struct Convolution: Equatable, Sendable {
     public var stride: Int
     public var padding: Int
+    /// From one tap of the kernel to the next.
+    public var dilation: Int
+    /// Parts of the channels that do not see each other; as many as channels in a depthwise convolution.
+    public var groups: Int
 
-    public init(stride: Int = 1, padding: Int = 0) {
+    public init(stride: Int = 1, padding: Int = 0, dilation: Int = 1, groups: Int = 1) {
         self.stride = stride
         self.padding = padding
+        self.dilation = dilation
+        self.groups = groups
     }
+
+    /// Whether every output channel sees every input channel through a kernel without holes.
+    public var isPlain: Bool { dilation == 1 && groups == 1 }
+
+    /// The extent that a kernel covers.
+    public func reach(ofKernel kernel: Int) -> Int { dilation * (kernel - 1) + 1 }
 
     /// The output extent along one axis; less than 1 when the kernel does not fit.
     public func output(of extent: Int, kernel: Int) -> Int {
-        let room = extent + 2 * padding - kernel
+        let room = extent + 2 * padding - reach(ofKernel: kernel)
         return room < 0 ? 0 : room / stride + 1
     }
 }

@@ -29,13 +29,18 @@ public final class PortableExecutor {
     public func run(_ step: Plan.Step) {
         switch step.op {
         case .input, .parameter, .constant, .reshape: break
-        case .add, .subtract, .multiply, .divide, .negate, .exp, .log, .squareRoot, .relu, .reluGradient:
+        case .add, .subtract, .multiply, .divide, .negate, .exp, .log, .squareRoot, .relu, .reluGradient, .sigmoid,
+            .tanh, .erf, .power, .clamp, .clampGradient:
             elementwise(step)
+        case .select, .maximum, .uniform: selection(step)
         case .sum, .broadcast, .transpose: shaping(step)
+        case .slice, .pad, .concatenate, .gather, .scatterAdd: slicing(step)
         case .matmul(let transposeA, let transposeB):
             matrixProduct(step, transposeA: transposeA, transposeB: transposeB)
         case .conv2d, .conv2dInputGradient, .conv2dFilterGradient: convolution(step)
         case .maxPool2d, .maxPool2dScatter, .maxPool2dSelect: maxPool(step)
+        case .batchMean, .batchVariance, .batchNorm, .normalize, .batchNormScaleGradient, .batchNormInputGradient:
+            batchNormalisation(step)
         case .softmax, .logSoftmax: normalisedExponential(step)
         }
     }

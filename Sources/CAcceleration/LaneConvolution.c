@@ -72,11 +72,10 @@ DEAI_CLONES void deai_lane_convolution_pooled(
         const float *source = x + group * c.x.group;
         float *target = y + group * c.y.group;
         uint8_t *where = places ? places + group * count : 0;
-        int f = 0;
-        for (; f + 6 <= c.filters; f += 6) pooled(&c, source, filter, bias, target, where, f, 6);
-        for (; f + 4 <= c.filters; f += 4) pooled(&c, source, filter, bias, target, where, f, 4);
-        for (; f + 2 <= c.filters; f += 2) pooled(&c, source, filter, bias, target, where, f, 2);
-        for (; f < c.filters; f++) pooled(&c, source, filter, bias, target, where, f, 1);
+        for (int f = 0, width; f < c.filters; f += width) {
+            width = tile_width(c.filters - f);
+            WITH_WIDTH(width, pooled(&c, source, filter, bias, target, where, f, filters))
+        }
     }
 }
 
@@ -120,11 +119,10 @@ DEAI_CLONES void deai_lane_convolution_plain(
     for (int group = first_group; group < end_group; group++) {
         const float *source = x + group * c.x.group;
         float *target = y + group * c.y.group;
-        int f = 0;
-        for (; f + 6 <= c.filters; f += 6) plain(&c, source, filter, target, f, 6, input_height, input_width);
-        for (; f + 4 <= c.filters; f += 4) plain(&c, source, filter, target, f, 4, input_height, input_width);
-        for (; f + 2 <= c.filters; f += 2) plain(&c, source, filter, target, f, 2, input_height, input_width);
-        for (; f < c.filters; f++) plain(&c, source, filter, target, f, 1, input_height, input_width);
+        for (int f = 0, width; f < c.filters; f += width) {
+            width = tile_width(c.filters - f);
+            WITH_WIDTH(width, plain(&c, source, filter, target, f, filters, input_height, input_width))
+        }
     }
 }
 

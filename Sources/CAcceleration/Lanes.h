@@ -11,7 +11,19 @@
 #define SPLAT4(x) x, x, x, x
 #define splat16(x) ((v16){SPLAT4(x), SPLAT4(x), SPLAT4(x), SPLAT4(x)})
 
-// Sum of sixteen numbers, always in the same order; vectors must not be arguments, whose passing depends on the machine.
+// How many of the remaining filters the next tile takes: six fill the registers, two or one would leave them empty.
+INLINE int tile_width(int rest) { return rest == 8 ? 4 : rest >= 6 ? 6 : rest >= 4 ? 4 : rest >= 2 ? 2 : 1; }
+
+// Calls a statement with `width` as a constant.
+#define WITH_WIDTH(width, call) \
+    switch (width) { \
+    case 6: { enum { filters = 6 }; call; break; } \
+    case 4: { enum { filters = 4 }; call; break; } \
+    case 2: { enum { filters = 2 }; call; break; } \
+    default: { enum { filters = 1 }; call; break; } \
+    }
+
+// Sum of sixteen numbers, always in the same order. Not a vector argument: how those are passed depends on the machine.
 INLINE float total(float *v) {
     for (int step = 8; step >= 1; step /= 2)
         for (int lane = 0; lane < step; lane++) v[lane] += v[lane + step];

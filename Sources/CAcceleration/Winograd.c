@@ -140,11 +140,10 @@ INLINE void some_filters(
 INLINE void some_tiles(
     const deai_lane_convolution *c, const float *u, const float *v, const float *bias, float *y, uint8_t *where,
     int tile, int count) {
-    int f = 0;
-    for (; f + 6 <= c->filters; f += 6) some_filters(c, u, v, bias, y, where, f, 6, tile, count);
-    for (; f + 4 <= c->filters; f += 4) some_filters(c, u, v, bias, y, where, f, 4, tile, count);
-    for (; f + 2 <= c->filters; f += 2) some_filters(c, u, v, bias, y, where, f, 2, tile, count);
-    for (; f < c->filters; f++) some_filters(c, u, v, bias, y, where, f, 1, tile, count);
+    for (int f = 0, width; f < c->filters; f += width) {
+        width = tile_width(c->filters - f);
+        WITH_WIDTH(width, some_filters(c, u, v, bias, y, where, f, filters, tile, count))
+    }
 }
 
 DEAI_CLONES void deai_winograd(

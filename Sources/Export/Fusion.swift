@@ -17,7 +17,8 @@ struct FusedNetwork {
         var steps: [Step] = []
         for (index, layer) in architecture.layers.enumerated() {
             switch layer {
-            case .conv2d, .dense: steps.append(.weighted(layer: index, relu: false))
+            case .conv2d(_, _, _, _, dilation: 1, groups: 1, bias: true), .dense:
+                steps.append(.weighted(layer: index, relu: false))
             case .maxPool2d(let window, let stride): steps.append(.maxPool2d(window: window, stride: stride))
             case .flatten: steps.append(.flatten)
             case .relu:
@@ -28,6 +29,7 @@ struct FusedNetwork {
                     throw .unsupported("layer \(index) is a relu with no conv2d or dense before it")
                 }
                 steps[place] = .weighted(layer: weighted, relu: true)
+            default: throw .unsupported("layer \(index) (\(layer.name)) has no integer form yet")
             }
         }
         guard case .weighted(_, relu: false)? = steps.last else {

@@ -78,14 +78,26 @@ public struct ModelSummary: Equatable, Sendable, Codable {
 
     private static func text(_ layer: Layer) -> String {
         switch layer {
-        case .conv2d(let filters, let kernel, let stride, let padding):
+        case .conv2d(let filters, let kernel, let stride, let padding, let dilation, let groups, let bias):
             "conv2d \(filters) \(kernel)x\(kernel) stride \(stride) pad \(padding)"
+                + (dilation == 1 ? "" : " dilation \(dilation)") + (groups == 1 ? "" : " groups \(groups)")
+                + (bias ? "" : " without bias")
+        case .depthwiseConv2d(let kernel, let stride, let padding, let bias):
+            "depthwiseConv2d \(kernel)x\(kernel) stride \(stride) pad \(padding)" + (bias ? "" : " without bias")
         case .maxPool2d(let window, let stride): "maxPool2d \(window)x\(window) stride \(stride)"
         case .dense(let units): "dense \(units)"
-        case .relu: "relu"
-        case .flatten: "flatten"
+        case .averagePool2d(let window, let stride): "averagePool2d \(window)x\(window) stride \(stride)"
+        case .dropout(let rate): "dropout \(rate)"
+        case .residual(let body, let projection):
+            "residual (\(list(body)))" + (projection.isEmpty ? "" : " + (\(list(projection)))")
+        case .concatenate(let branches): "concatenate " + branches.map { "(\(list($0)))" }.joined(separator: " ")
+        case .batchNorm, .layerNorm, .relu, .relu6, .hardSwish, .silu, .gelu, .sigmoid, .tanh, .globalAveragePool,
+            .flatten:
+            "\(layer.name)"
         }
     }
+
+    private static func list(_ layers: [Layer]) -> String { layers.map(text).joined(separator: ", ") }
 
     private static func text(_ layer: QuantizedLayer) -> String {
         func suffix(_ output: QuantizedOutput) -> String {

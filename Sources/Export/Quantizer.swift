@@ -80,7 +80,7 @@ public struct Quantizer: Sendable {
         _ layer: Layer, _ channels: ChannelWeights, multipliers: [Float], output: QuantizedOutput
     ) -> QuantizedLayer {
         switch layer {
-        case .conv2d(let filters, let kernel, let stride, let padding):
+        case .conv2d(let filters, let kernel, let stride, let padding, _, _, _):
             .conv2d(
                 QuantizedConv2d(
                     outputChannels: filters, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
@@ -92,8 +92,7 @@ public struct Quantizer: Sendable {
                 QuantizedDense(
                     outputs: units, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
                     output: output))
-        case .relu, .maxPool2d, .flatten:
-            preconditionFailure("layers without weights are handled by the caller")
+        default: preconditionFailure("layers without an integer form are refused by FusedNetwork")
         }
     }
 }

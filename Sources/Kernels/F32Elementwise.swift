@@ -1,15 +1,20 @@
 // One result for each element; the result may lie over an operand of the same length.
 
 /// Functions of one number.
-public enum F32Unary: Sendable {
-    case negate, exp, log, squareRoot, relu
+public enum F32Unary: Equatable, Sendable {
+    case negate, exp, log, squareRoot, relu, sigmoid, tanh, erf
+    /// The nearest number in low ... high.
+    case clamp(low: Float, high: Float)
+    case power(Float)
 }
 
 /// Functions of two numbers.
-public enum F32Binary: Sendable {
+public enum F32Binary: Equatable, Sendable {
     case add, subtract, multiply, divide
     /// (dy, y) → dy where y > 0, else 0.
     case reluGradient
+    /// (dy, x) → dy where low < x < high, else 0.
+    case clampGradient(low: Float, high: Float)
 }
 
 /// Elements that one worker takes at a time: some ten microseconds.
@@ -27,6 +32,14 @@ public func f32Map(
     case .relu: mapLanes(x, y, count, workers) { $0.replacing(with: 0, where: $0 .< 0) }
     case .exp: mapScalars(x, y, count, workers) { Scalar.exp($0) }
     case .log: mapScalars(x, y, count, workers) { Scalar.log($0) }
+    case .sigmoid: mapScalars(x, y, count, workers) { Scalar.sigmoid($0) }
+    case .tanh: mapScalars(x, y, count, workers) { Scalar.tanh($0) }
+    case .erf: mapScalars(x, y, count, workers) { Scalar.erf($0) }
+    case .power(let exponent): mapScalars(x, y, count, workers) { Scalar.power($0, exponent) }
+    case .clamp(let low, let high):
+        mapLanes(x, y, count, workers) {
+            $0.replacing(with: low, where: $0 .< splat(low)).replacing(with: high, where: $0 .> splat(high))
+        }
     }
 }
 
@@ -123,6 +136,10 @@ private func combineRun(
     case .divide: combineRun(a, strideA, b, strideB, y, count) { $0 / $1 }
     case .reluGradient:
         combineRun(a, strideA, b, strideB, y, count) { $0.replacing(with: 0, where: $1 .<= 0) }
+    case .clampGradient(let low, let high):
+        combineRun(a, strideA, b, strideB, y, count) {
+            $0.replacing(with: 0, where: ($1 .<= splat(low)) .| ($1 .>= splat(high)))
+        }
     }
 }
 

@@ -16,25 +16,7 @@ public enum Scalar {
         if x != x || x == .infinity { return x }
         if x == 0 { return -.infinity }
         if x < 0 { return .nan }
-        // x = m · 2ᵉ with m in [√½, √2): ln x = e · ln 2 + 2 artanh((m − 1) / (m + 1)).
-        let bits = Double(x).bitPattern
-        var exponent = Int(bits >> 52) - 1023
-        var m = Double(bitPattern: (bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000)
-        if m > 1.414_213_562_373_095_1 {
-            m *= 0.5
-            exponent += 1
-        }
-        let s = (m - 1) / (m + 1)
-        let t = s * s
-        var series = 1.0 / 15
-        series = series * t + 1.0 / 13
-        series = series * t + 1.0 / 11
-        series = series * t + 1.0 / 9
-        series = series * t + 1.0 / 7
-        series = series * t + 1.0 / 5
-        series = series * t + 1.0 / 3
-        series = series * t + 1
-        return Float(Double(exponent) * 0.693_147_180_559_945_3 + 2 * s * series)
+        return Float(logarithm(Double(x)))
     }
 
     /// Hyperbolic tangent.
@@ -54,6 +36,92 @@ public enum Scalar {
         if x < -104 { return 0 }
         if x > 104 { return 1 }
         return Float(1 / (1 + exponential(-Double(x))))
+    }
+
+    /// The error function, 2/√π ∫₀ˣ e^(−t²) dt.
+    ///
+    /// 2x/√π · e^(−x²) · Σ (2x²)ⁿ / (1·3·…·(2n + 1)): all terms positive (Abramowitz and Stegun, 7.1.6).
+    public static func erf(_ x: Float) -> Float {
+        if x != x { return x }
+        if x > 4 { return 1 }
+        if x < -4 { return -1 }
+        let wide = Double(x)
+        let square = wide * wide
+        var term = 1.0
+        var total = 1.0
+        var odd = 3.0
+        while term > total * 1e-17 {
+            term *= 2 * square / odd
+            total += term
+            odd += 2
+        }
+        return Float(1.128_379_167_095_512_6 * wide * exponential(-square) * total)
+    }
+
+    /// x to a power; NaN for a negative x unless the exponent is an integer of at most 64.
+    public static func power(_ x: Float, _ exponent: Float) -> Float {
+        if exponent >= -64, exponent <= 64, Float(Int32(exponent)) == exponent {
+            let power = integerPower(Double(x), Int(exponent.magnitude))
+            return Float(exponent < 0 ? 1 / power : power)
+        }
+        if x != x || exponent != exponent || x < 0 { return .nan }
+        if x == 0 || x == .infinity { return (x == 0) == (exponent > 0) ? 0 : .infinity }
+        let logarithm = Double(exponent) * logarithm(Double(x))
+        if logarithm > 89 { return .infinity }
+        if logarithm < -104 { return 0 }
+        return Float(exponential(logarithm))
+    }
+
+    /// x multiplied with itself, by squaring.
+    public static func integerPower(_ x: Double, _ exponent: Int) -> Double {
+        var result = 1.0
+        var square = x
+        var rest = exponent
+        while rest > 0 {
+            if rest & 1 == 1 { result *= square }
+            square *= square
+            rest >>= 1
+        }
+        return result
+    }
+
+    /// cos(π·x) for x in 0 ... 1, by the Taylor series around the nearer of 0 and 1, or of the sine around ½.
+    public static func cosineOfHalfTurns(_ x: Double) -> Double {
+        if x > 0.5 { return -cosineOfHalfTurns(1 - x) }
+        let near = x <= 0.25
+        let angle = (near ? x : 0.5 - x) * 3.141_592_653_589_793_1
+        let square = angle * angle
+        // cos a = Σ (−a²)ⁿ / (2n)!, sin a = a Σ (−a²)ⁿ / (2n + 1)!; |a| ≤ π/4: the remainder is below 2⁻⁵².
+        var series = 1.0
+        var n = 16.0
+        while n > 0 {
+            series = 1 - series * square / (near ? n * (n - 1) : n * (n + 1))
+            n -= 2
+        }
+        return near ? series : angle * series
+    }
+
+    /// Natural logarithm of a positive number in the range of Float.
+    private static func logarithm(_ x: Double) -> Double {
+        // x = m · 2ᵉ with m in [√½, √2): ln x = e · ln 2 + 2 artanh((m − 1) / (m + 1)).
+        let bits = x.bitPattern
+        var exponent = Int(bits >> 52) - 1023
+        var m = Double(bitPattern: (bits & 0x000F_FFFF_FFFF_FFFF) | 0x3FF0_0000_0000_0000)
+        if m > 1.414_213_562_373_095_1 {
+            m *= 0.5
+            exponent += 1
+        }
+        let s = (m - 1) / (m + 1)
+        let t = s * s
+        var series = 1.0 / 15
+        series = series * t + 1.0 / 13
+        series = series * t + 1.0 / 11
+        series = series * t + 1.0 / 9
+        series = series * t + 1.0 / 7
+        series = series * t + 1.0 / 5
+        series = series * t + 1.0 / 3
+        series = series * t + 1
+        return Double(exponent) * 0.693_147_180_559_945_3 + 2 * s * series
     }
 
     /// eˣ for |x| < 700: x = n · ln 2 + r, Taylor series in |r| ≤ 0.347 to r¹³ (remainder below 2⁻⁵²).

@@ -1,22 +1,54 @@
 /// One layer of a classifier, with its sizes; what comes in is known from the layer before.
+///
+/// Images are [n, h, w, c]. A list of layers runs one after the other; `residual` and `concatenate` hold lists.
 public enum Layer: Equatable, Sendable {
-    /// Square kernel with a bias.
-    case conv2d(filters: Int, kernel: Int, stride: Int, padding: Int)
-    case relu
+    /// Square kernel; `groups` divides the channels that come in and the filters.
+    case conv2d(
+        filters: Int, kernel: Int, stride: Int, padding: Int, dilation: Int = 1, groups: Int = 1, bias: Bool = true)
+    /// One square kernel for each channel, as many channels out as in.
+    case depthwiseConv2d(kernel: Int, stride: Int, padding: Int, bias: Bool = true)
+    /// Over all axes but the last; `momentum` is the share of a batch in the running statistics.
+    case batchNorm(epsilon: Float = 1e-5, momentum: Float = 0.1)
+    /// Along the last axis.
+    case layerNorm(epsilon: Float = 1e-5)
+    case relu, relu6, hardSwish, silu, gelu, sigmoid, tanh
     case maxPool2d(window: Int, stride: Int)
+    case averagePool2d(window: Int, stride: Int)
+    /// [n, h, w, c] to [n, c].
+    case globalAveragePool
     /// [n, h, w, c] to [n, h·w·c].
     case flatten
     /// Fully connected, with a bias.
     case dense(units: Int)
+    /// In training each number is 0 with probability `rate`, the others are multiplied by 1/(1 − rate).
+    case dropout(rate: Float)
+    /// What the layers give plus what the projection gives of the same input; without a projection, plus the input.
+    case residual([Layer], projection: [Layer] = [])
+    /// What several lists of layers give of the same input, one after the other along the last axis.
+    case concatenate([[Layer]])
 
     /// The name in summaries and error messages.
     public var name: StaticString {
         switch self {
         case .conv2d: "conv2d"
+        case .depthwiseConv2d: "depthwiseConv2d"
+        case .batchNorm: "batchNorm"
+        case .layerNorm: "layerNorm"
         case .relu: "relu"
+        case .relu6: "relu6"
+        case .hardSwish: "hardSwish"
+        case .silu: "silu"
+        case .gelu: "gelu"
+        case .sigmoid: "sigmoid"
+        case .tanh: "tanh"
         case .maxPool2d: "maxPool2d"
+        case .averagePool2d: "averagePool2d"
+        case .globalAveragePool: "globalAveragePool"
         case .flatten: "flatten"
         case .dense: "dense"
+        case .dropout: "dropout"
+        case .residual: "residual"
+        case .concatenate: "concatenate"
         }
     }
 }
@@ -44,51 +76,4 @@ public struct Architecture: Equatable, Sendable {
 
     /// Bytes of one image: one per pixel and channel.
     public var inputCount: Int { inputHeight * inputWidth * inputChannels }
-}
-
-/// The networks that come with the toolkit; the same as those of the PyTorch baseline script.
-public enum Preset: CaseIterable, Sendable {
-    /// Two fully connected layers, 128 hidden units.
-    case mlp
-    /// LeCun et al., "Gradient-based learning applied to document recognition", 1998, with ReLU and max pooling.
-    case lenet5
-    /// Two 3x3 convolutions of 32 and 64 filters and two fully connected layers.
-    case convnet
-
-    public var name: StaticString {
-        switch self {
-        case .mlp: "mlp"
-        case .lenet5: "lenet5"
-        case .convnet: "convnet"
-        }
-    }
-
-    public func architecture(height: Int, width: Int, channels: Int, classes: Int) -> Architecture {
-        Architecture(
-            name: name.withUTF8Buffer { Array($0) }, inputHeight: height, inputWidth: width,
-            inputChannels: channels, classes: classes, layers: layers(classes: classes))
-    }
-
-    private func layers(classes: Int) -> [Layer] {
-        switch self {
-        case .mlp:
-            [.flatten, .dense(units: 128), .relu, .dense(units: classes)]
-        case .lenet5:
-            [
-                .conv2d(filters: 6, kernel: 5, stride: 1, padding: 2), .relu,
-                .maxPool2d(window: 2, stride: 2),
-                .conv2d(filters: 16, kernel: 5, stride: 1, padding: 0), .relu,
-                .maxPool2d(window: 2, stride: 2),
-                .flatten, .dense(units: 120), .relu, .dense(units: 84), .relu, .dense(units: classes),
-            ]
-        case .convnet:
-            [
-                .conv2d(filters: 32, kernel: 3, stride: 1, padding: 1), .relu,
-                .maxPool2d(window: 2, stride: 2),
-                .conv2d(filters: 64, kernel: 3, stride: 1, padding: 1), .relu,
-                .maxPool2d(window: 2, stride: 2),
-                .flatten, .dense(units: 128), .relu, .dense(units: classes),
-            ]
-        }
-    }
 }

@@ -8,10 +8,12 @@ public final class Evaluator {
     public let batch: Int
     private let images: Value
     private let parameters: [Value]
+    private let state: [Value]
+    /// What every step gives when observing, else the logits alone.
     private let activations: [Value]
     private let executor: PortableExecutor
 
-    /// - Parameter observing: keeps what every layer gives, for `activation(ofLayer:)`.
+    /// - Parameter observing: keeps what every step gives, for `activation(ofStep:)` and `activation(ofLayer:)`.
     public init(
         network: Network, preprocessing: Preprocessing, batch: Int, workers: Workers = .serial,
         observing: Bool = false
@@ -25,19 +27,22 @@ public final class Evaluator {
         let graph = Graph()
         images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
         parameters = network.parameterValues(in: graph)
-        let all = network.activations(input: images, parameters: parameters)
-        activations = observing ? all : Array(all.suffix(1))
+        state = network.stateValues(in: graph)
+        let pass = network.forward(input: images, parameters: parameters, .evaluation(state: state))
+        activations = observing ? pass.steps : [pass.logits]
         do {
             executor = PortableExecutor(
-                try Plan(graph, outputs: activations + [images] + parameters), workers: workers)
+                try Plan(graph, outputs: activations + [images] + parameters + state), workers: workers)
         } catch {
             throw .graph(error)
         }
     }
 
     /// Logits of `count` images, one row of classes for each.
+    ///
+    /// - Parameter running: statistics in the order of `Network.state`.
     public func logits(
-        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]]
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]], state running: [[Float]]
     ) throws(LearnerError) -> [Float] {
         let inputCount = network.architecture.inputCount
         let classes = network.architecture.classes
@@ -45,7 +50,8 @@ public final class Evaluator {
             throw .batch(capacity: batch, pixels: pixels.count, labels: count)
         }
         try check(arrays, network.parameters.map { $0.count })
-        for (array, value) in zip(arrays, parameters) { copy(array, to: executor.buffer(of: value)) }
+        try check(running, network.state.map { $0.count })
+        for (array, value) in zip(arrays + running, parameters + state) { copy(array, to: executor.buffer(of: value)) }
         var result: [Float] = []
         result.reserveCapacity(count * classes)
         let logits = executor.buffer(of: activations[activations.count - 1])
@@ -61,11 +67,16 @@ public final class Evaluator {
         return result
     }
 
-    /// What a layer gave for the last batch that was run; only when observing.
+    /// What a layer of the architecture gave for the last batch that was run; only when observing.
     ///
     /// After `logits` of `count` images, the first `(count − 1) % batch + 1` images of it are of that batch.
     public func activation(ofLayer layer: Int) -> UnsafeBufferPointer<Float> {
-        precondition(activations.count == network.architecture.layers.count, "not observing")
-        return UnsafeBufferPointer(executor.buffer(of: activations[layer]))
+        activation(ofStep: network.layerSteps[layer])
+    }
+
+    /// What one of `Network.steps` gave for the last batch that was run; only when observing.
+    public func activation(ofStep step: Int) -> UnsafeBufferPointer<Float> {
+        precondition(activations.count == network.steps.count, "not observing")
+        return UnsafeBufferPointer(executor.buffer(of: activations[step]))
     }
 }

@@ -1,5 +1,4 @@
 import Autodiff
-import Digests
 import Kernels
 
 /// Why a network could not be trained or evaluated.
@@ -30,7 +29,7 @@ public struct StepResult: Equatable, Sendable {
     }
 }
 
-/// A network in training: parameters, optimizer state and the planned step.
+/// A network in training: parameters, running statistics, optimizer state and the planned step.
 public final class Learner<O: Optimizer> {
     public let network: Network
     public let preprocessing: Preprocessing
@@ -38,14 +37,19 @@ public final class Learner<O: Optimizer> {
     public let batch: Int
     /// May change between steps, for instance its learning rate.
     public var optimizer: O
+    public var options = StepOptions()
     /// How many steps were taken.
     public private(set) var steps = 0
-    private let graph: TrainingGraph
-    private let executor: PortableExecutor
+    private let seed: UInt64
+    private let full: PlannedStep
+    /// Plan of a smaller batch, for networks that take statistics of a batch: the images that it lacks would count.
+    private var partial: PlannedStep?
     /// For each parameter, `stateSlots` arrays one after the other.
-    private var state: [[Float]]
+    private var moments: [[Float]]
+    /// Running statistics, in declaration order.
+    public private(set) var state: [[Float]]
 
-    /// - Parameter seed: of the starting parameters.
+    /// - Parameter seed: of the starting parameters and of dropout.
     public init(
         network: Network, preprocessing: Preprocessing, batch: Int, optimizer: O, seed: UInt64,
         workers: Workers = .serial
@@ -56,20 +60,17 @@ public final class Learner<O: Optimizer> {
         self.preprocessing = preprocessing
         self.batch = batch
         self.optimizer = optimizer
-        graph = TrainingGraph(network, batch: batch)
-        do {
-            executor = PortableExecutor(try graph.plan(), workers: workers)
-        } catch {
-            throw .graph(error)
-        }
-        state = network.parameters.map { [Float](repeating: 0, count: $0.count * optimizer.stateSlots) }
-        for (array, value) in zip(network.initialParameters(seed: seed), graph.parameters) {
-            copy(array, to: executor.buffer(of: value))
+        self.seed = seed
+        full = try PlannedStep(network, batch: batch, seed: seed, workers: workers)
+        moments = network.parameters.map { [Float](repeating: 0, count: $0.count * optimizer.stateSlots) }
+        state = network.initialState()
+        for (array, value) in zip(network.initialParameters(seed: seed), full.graph.parameters) {
+            copy(array, to: full.executor.buffer(of: value))
         }
     }
 
     /// What the step runs, for profiles.
-    public var plan: Plan { executor.plan }
+    public var plan: Plan { full.executor.plan }
 
     /// Learns from one batch; the last of an epoch may have fewer images.
     ///
@@ -79,9 +80,10 @@ public final class Learner<O: Optimizer> {
     public func step(
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
-        try check(pixels, labels)
-        try writeTargets(labels)
-        return try step(onTargetsOf: labels, pixels: pixels)
+        let planned = try plan(pixels: pixels, images: labels.count)
+        let targets = planned.executor.buffer(of: planned.graph.targets)
+        try writeTargets(labels, classes: network.architecture.classes, options.labelSmoothing, to: targets)
+        return try step(planned, pixels: pixels, labels)
     }
 
     /// Learns from one batch with a row of class weights for each image in place of one class.
@@ -93,156 +95,110 @@ public final class Learner<O: Optimizer> {
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>,
         targets rows: UnsafeBufferPointer<Float>
     ) throws(LearnerError) -> StepResult {
-        try check(pixels, labels)
-        let targets = executor.buffer(of: graph.targets)
+        let planned = try plan(pixels: pixels, images: labels.count)
         guard rows.count == labels.count * network.architecture.classes else {
             throw .batch(capacity: batch, pixels: pixels.count, labels: labels.count)
         }
-        for index in 0..<targets.count { targets[index] = index < rows.count ? rows[index] : 0 }
-        return try step(onTargetsOf: labels, pixels: pixels)
+        let targets = planned.executor.buffer(of: planned.graph.targets)
+        targets.update(repeating: 0)
+        for i in 0..<rows.count { targets[i] = rows[i] }
+        return try step(planned, pixels: pixels, labels)
     }
 
-    private func check(
-        _ pixels: UnsafeBufferPointer<UInt8>, _ labels: UnsafeBufferPointer<UInt8>
-    ) throws(LearnerError) {
-        let count = labels.count
-        guard count > 0, count <= batch, pixels.count == count * network.architecture.inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
+    private func plan(pixels: UnsafeBufferPointer<UInt8>, images: Int) throws(LearnerError) -> PlannedStep {
+        guard images > 0, images <= batch, pixels.count == images * network.architecture.inputCount else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
         }
+        if images == batch || network.state.isEmpty { return full }
+        if let partial, partial.batch == images { return partial }
+        let made = try PlannedStep(network, batch: images, seed: seed, workers: full.executor.workers)
+        partial = made
+        return made
     }
 
     private func step(
-        onTargetsOf labels: UnsafeBufferPointer<UInt8>, pixels: UnsafeBufferPointer<UInt8>
+        _ planned: PlannedStep, pixels: UnsafeBufferPointer<UInt8>, _ labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult {
-        let count = labels.count
+        let images = labels.count
+        let graph = planned.graph
+        let executor = planned.executor
+        if planned !== full { planned.copyParameters(from: full) }
         preprocessing.apply(pixels, to: executor.buffer(of: graph.images), workers: executor.workers)
-        executor.buffer(of: graph.weight)[0] = 1 / Float(count)
+        executor.buffer(of: graph.weight)[0] = 1 / Float(images)
+        if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
         executor.run()
         let loss = executor.buffer(of: graph.loss)[0]
         guard loss.isFinite else { throw .notFinite(step: steps) }
-        for (index, value) in graph.parameters.enumerated() {
-            let parameter = executor.buffer(of: value)
-            let gradient = executor.buffer(of: graph.gradients[index])
-            guard let gradient = gradient.baseAddress else { continue }
-            let steps = steps
-            let optimizer = optimizer
-            state[index].withUnsafeMutableBufferPointer { state in
+        let gradients = graph.gradients.map { executor.buffer(of: $0) }
+        if let maximum = options.maximumGradientNorm { clip(gradients, toNorm: maximum) }
+        for (index, value) in full.graph.parameters.enumerated() {
+            guard let gradient = gradients[index].baseAddress else { continue }
+            let parameter = full.executor.buffer(of: value)
+            let (optimizer, steps) = (optimizer, steps)
+            moments[index].withUnsafeMutableBufferPointer { state in
                 if let state = state.baseAddress {
                     optimizer.update(parameter, gradient: UnsafePointer(gradient), state: state, step: steps)
                 }
             }
         }
-        steps += 1
-        return StepResult(loss: loss, correct: correct(labels))
-    }
-
-    /// One row for each image with 1 at its class; rows of zeros for images that the batch lacks: they weigh nothing.
-    private func writeTargets(_ labels: UnsafeBufferPointer<UInt8>) throws(LearnerError) {
-        let classes = network.architecture.classes
-        let targets = executor.buffer(of: graph.targets)
-        targets.update(repeating: 0)
-        for index in 0..<labels.count {
-            let label = labels[index]
-            guard Int(label) < classes else { throw .label(index: index, label: label, classes: classes) }
-            targets[index * classes + Int(label)] = 1
-        }
-    }
-
-    private func correct(_ labels: UnsafeBufferPointer<UInt8>) -> Int {
-        let classes = network.architecture.classes
-        let logits = executor.buffer(of: graph.logits)
-        var correct = 0
-        for index in 0..<labels.count {
-            var best = 0
-            for c in 1..<max(1, classes) where logits[index * classes + c] > logits[index * classes + best] {
-                best = c
+        for (index, spec) in network.state.enumerated() {
+            if let batch = executor.buffer(of: graph.statistics[index]).baseAddress {
+                spec.update(&state[index], batch: UnsafePointer(batch), images: images)
             }
-            if best == Int(labels[index]) { correct += 1 }
         }
-        return correct
+        steps += 1
+        return StepResult(
+            loss: loss,
+            correct: countCorrect(
+                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
     }
 
     /// In declaration order.
-    public var parameters: [[Float]] { graph.parameters.map { executor.read($0) } }
+    public var parameters: [[Float]] { full.graph.parameters.map { full.executor.read($0) } }
 
     /// For each parameter its state, `stateSlots` arrays one after the other.
-    public var optimizerState: [[Float]] { state }
+    public var optimizerState: [[Float]] { moments }
 
-    /// Goes on from saved parameters and optimizer state.
+    /// Goes on from saved parameters, optimizer state and running statistics.
     public func restore(
-        parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0
+        parameters: [[Float]], optimizerState: [[Float]], state: [[Float]], steps: Int = 0
     ) throws(LearnerError) {
-        try NeuralNetwork.check(parameters, network.parameters.map { $0.count })
-        try NeuralNetwork.check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
-        for (array, value) in zip(parameters, graph.parameters) {
-            copy(array, to: executor.buffer(of: value))
+        try check(parameters, network.parameters.map { $0.count })
+        try check(optimizerState, network.parameters.map { $0.count * optimizer.stateSlots })
+        try check(state, network.state.map { $0.count })
+        for (array, value) in zip(parameters, full.graph.parameters) {
+            copy(array, to: full.executor.buffer(of: value))
         }
-        state = optimizerState
+        moments = optimizerState
+        self.state = state
         self.steps = steps
     }
 
-    /// SHA-256 of the bits of all parameters, little-endian, in declaration order.
-    public func weightHash() -> [UInt8] { NeuralNetwork.weightHash(of: parameters) }
+    /// SHA-256 of the bits of all parameters and then of all running statistics, little-endian, in declaration order.
+    public func weightHash() -> [UInt8] { NeuralNetwork.weightHash(of: parameters + state) }
 }
 
-/// SHA-256 of the bits of all arrays, little-endian, one after the other.
-public func weightHash(of parameters: [[Float]]) -> [UInt8] {
-    var hash = SHA256()
-    for array in parameters {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(array.count * 4)
-        for number in array {
-            let bits = number.bitPattern
-            bytes.append(UInt8(truncatingIfNeeded: bits))
-            bytes.append(UInt8(truncatingIfNeeded: bits >> 8))
-            bytes.append(UInt8(truncatingIfNeeded: bits >> 16))
-            bytes.append(UInt8(truncatingIfNeeded: bits >> 24))
+/// A training step planned for one size of batch, with its memory.
+private final class PlannedStep {
+    let batch: Int
+    let graph: TrainingGraph
+    let executor: PortableExecutor
+
+    init(_ network: Network, batch: Int, seed: UInt64, workers: Workers) throws(LearnerError) {
+        self.batch = batch
+        graph = TrainingGraph(network, batch: batch, seed: seed)
+        do {
+            executor = PortableExecutor(try graph.plan(), workers: workers)
+        } catch {
+            throw .graph(error)
         }
-        hash.update(bytes)
-    }
-    return hash.finalize()
-}
-
-/// The graph of one training step.
-package struct TrainingGraph {
-    package let graph = Graph()
-    package let images: Value
-    package let targets: Value
-    /// 1 / images of the batch.
-    package let weight: Value
-    package let parameters: [Value]
-    package let logits: Value
-    package let loss: Value
-    package let gradients: [Value]
-
-    package init(_ network: Network, batch: Int) {
-        let a = network.architecture
-        images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
-        targets = graph.input([batch, a.classes])
-        weight = graph.input(.scalar)
-        parameters = network.parameterValues(in: graph)
-        logits = network.logits(input: images, parameters: parameters)
-        loss = -(sum(targets * logSoftmax(logits)) * weight)
-        gradients = Autodiff.gradients(of: loss, withRespectTo: parameters)
     }
 
-    package func plan() throws(AutodiffError) -> Plan {
-        try Plan(graph, outputs: [loss, logits, images, targets, weight] + parameters + gradients)
+    func copyParameters(from other: PlannedStep) {
+        for (mine, its) in zip(graph.parameters, other.graph.parameters) {
+            let source = other.executor.buffer(of: its)
+            let target = executor.buffer(of: mine)
+            for i in 0..<source.count { target[i] = source[i] }
+        }
     }
-}
-
-/// Checks arrays that come from a file against the sizes of the network.
-package func check(_ arrays: [[Float]], _ counts: [Int]) throws(LearnerError) {
-    guard arrays.count == counts.count else {
-        throw .parameters(array: -1, expected: counts.count, found: arrays.count)
-    }
-    for index in 0..<counts.count where arrays[index].count != counts[index] {
-        throw .parameters(array: index, expected: counts[index], found: arrays[index].count)
-    }
-}
-
-/// Copies an array whose size was checked.
-func copy(_ array: [Float], to target: UnsafeMutableBufferPointer<Float>) {
-    precondition(array.count == target.count)
-    for i in 0..<array.count { target[i] = array[i] }
 }

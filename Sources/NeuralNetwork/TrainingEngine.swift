@@ -7,6 +7,7 @@ public protocol TrainingEngine<Rule>: AnyObject {
     var network: Network { get }
     /// May change between steps, for instance its learning rate.
     var optimizer: Rule { get set }
+    var options: StepOptions { get set }
     /// How many steps were taken.
     var steps: Int { get }
 
@@ -27,16 +28,39 @@ public protocol TrainingEngine<Rule>: AnyObject {
     /// For each parameter its state, `stateSlots` row-major arrays one after the other.
     var optimizerState: [[Float]] { get }
 
-    /// Goes on from saved parameters and optimizer state.
-    func restore(parameters: [[Float]], optimizerState: [[Float]], steps: Int) throws(LearnerError)
+    /// Running statistics, in the order of `Network.state`.
+    var state: [[Float]] { get }
+
+    /// Goes on from saved parameters, optimizer state and running statistics.
+    func restore(
+        parameters: [[Float]], optimizerState: [[Float]], state: [[Float]], steps: Int
+    ) throws(LearnerError)
+}
+
+extension TrainingEngine {
+    /// Goes on from saved parameters and optimizer state, for networks without running statistics.
+    public func restore(parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0) throws(LearnerError) {
+        try restore(parameters: parameters, optimizerState: optimizerState, state: [], steps: steps)
+    }
 }
 
 /// What gives logits for any number of images, whatever runs it.
 public protocol EvaluationEngine: AnyObject {
     /// One row of classes for each of `count` images.
+    ///
+    /// - Parameter state: running statistics in the order of `Network.state`.
     func logits(
-        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]]
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]], state: [[Float]]
     ) throws(LearnerError) -> [Float]
+}
+
+extension EvaluationEngine {
+    /// Logits of networks without running statistics.
+    public func logits(
+        pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]]
+    ) throws(LearnerError) -> [Float] {
+        try logits(pixels: pixels, count: count, parameters: parameters, state: [])
+    }
 }
 
 extension Learner: TrainingEngine {}

@@ -27,7 +27,9 @@ private func network(_ preset: Preset) throws -> Network {
     try Network(preset.architecture(height: 28, width: 28, channels: 1, classes: 10))
 }
 
-private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) throws -> AcceleratedLearner<SGD> {
+private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) throws -> AcceleratedLearner<
+    SGD
+> {
     try AcceleratedLearner(
         network: network(preset), preprocessing: preprocessing, batch: batch, optimizer: sgd, seed: 5,
         threads: threads)
@@ -88,7 +90,9 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
     @Test func badBatchesAreRefused() throws {
         let engine = try accelerated(.mlp, batch: 4)
         let large = Batch(5, 784, seed: 1)
-        #expect(throws: LearnerError.batch(capacity: 4, pixels: 5 * 784, labels: 5)) { try large.step(engine) }
+        #expect(throws: LearnerError.batch(capacity: 4, pixels: 5 * 784, labels: 5)) {
+            try large.step(engine)
+        }
         let labels: [UInt8] = [1, 10]
         let pixels = [UInt8](repeating: 0, count: 2 * 784)
         #expect(throws: LearnerError.label(index: 1, label: 10, classes: 10)) {

@@ -33,8 +33,12 @@ struct OpCase: Sendable, CustomStringConvertible {
                 OpCase("matmul relu", [[m, k], [k, n], [n]]) { relu(matmul($0[0], $0[1], bias: $0[2])) },
                 OpCase("matmul tn", [[k, m], [k, n]]) { matmul($0[0], $0[1], transposeA: true) },
                 OpCase("matmul nt", [[m, k], [n, k]]) { matmul($0[0], $0[1], transposeB: true) },
-                OpCase("matmul nt bias", [[m, k], [n, k], [n]]) { matmul($0[0], $0[1], bias: $0[2], transposeB: true) },
-                OpCase("matmul tt", [[k, m], [n, k]]) { matmul($0[0], $0[1], transposeA: true, transposeB: true) },
+                OpCase("matmul nt bias", [[m, k], [n, k], [n]]) {
+                    matmul($0[0], $0[1], bias: $0[2], transposeB: true)
+                },
+                OpCase("matmul tt", [[k, m], [n, k]]) {
+                    matmul($0[0], $0[1], transposeA: true, transposeB: true)
+                },
             ]
         }
 
@@ -56,11 +60,14 @@ struct OpCase: Sendable, CustomStringConvertible {
     }
 
     private static let pools: [OpCase] = [
-        ([1, 1, 1, 1], 1, 1), ([1, 2, 2, 1], 2, 2), ([2, 4, 6, 3], 2, 2), ([1, 5, 7, 9], 2, 2), ([1, 5, 5, 2], 3, 2),
+        ([1, 1, 1, 1], 1, 1), ([1, 2, 2, 1], 2, 2), ([2, 4, 6, 3], 2, 2), ([1, 5, 7, 9], 2, 2),
+        ([1, 5, 5, 2], 3, 2),
         ([1, 5, 4, 8], 2, 1), ([2, 7, 7, 16], 2, 2), ([1, 6, 6, 33], 3, 3), ([17, 6, 6, 32], 2, 2),
     ].flatMap { shape, window, stride in
         [
-            OpCase("maxPool2d \(window)/\(stride)", [shape]) { maxPool2d($0[0], window: window, stride: stride) },
+            OpCase("maxPool2d \(window)/\(stride)", [shape]) {
+                maxPool2d($0[0], window: window, stride: stride)
+            },
             OpCase("maxPool2d of relu \(window)/\(stride)", [shape]) {
                 maxPool2d(relu($0[0]), window: window, stride: stride)
             },
@@ -93,39 +100,44 @@ struct OpCase: Sendable, CustomStringConvertible {
         }
     }
 
-    private static let composed: [OpCase] = [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
-        // 5 images keep to the library, 16 and 48 may go into lanes.
-        [5, 16, 48].map { n in
-            let shapes = [[n, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 17], [17], [68, classes], [classes]]
-            return OpCase("network", shapes) { x in
-                let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
-                let second = relu(conv2d(first, x[3], x[4], padding: 1))
-                return matmul(flatten(maxPool2d(second, window: 2, stride: 2)), x[5], bias: x[6])
+    private static let composed: [OpCase] =
+        [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
+            // 5 images keep to the library, 16 and 48 may go into lanes.
+            [5, 16, 48].map { n in
+                let shapes = [
+                    [n, 12, 12, c], [3, 3, c, f], [f], [5, 5, f, 17], [17], [68, classes], [classes],
+                ]
+                return OpCase("network", shapes) { x in
+                    let first = maxPool2d(relu(conv2d(x[0], x[1], x[2], padding: 1)), window: 2, stride: 2)
+                    let second = relu(conv2d(first, x[3], x[4], padding: 1))
+                    return matmul(flatten(maxPool2d(second, window: 2, stride: 2)), x[5], bias: x[6])
+                }
             }
-        }
-    } + [
-        OpCase("pool 2x2 that is seen twice", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
-            let y = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
-            return sum(y, axes: [3]) + sum(y * y, axes: [3])
-        },
-        OpCase("relu seen beside its pool", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
-            let y = relu(conv2d($0[0], $0[1], $0[2], padding: 1))
-            return sum(maxPool2d(y, window: 2, stride: 2)) * y
-        },
-        OpCase("one image, two convolutions", [[16, 6, 6, 3], [3, 3, 3, 6], [6], [5, 5, 3, 6]]) {
-            maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
-                + maxPool2d(relu(conv2d($0[0], $0[3], $0[2], padding: 2)), window: 2, stride: 2)
-        },
-        OpCase("bias that is computed", [[2, 5, 5, 3], [3, 3, 3, 6], [6]]) { conv2d($0[0], $0[1], $0[2] * 2) },
-        OpCase("filter that is computed", [[2, 5, 5, 3], [3, 3, 3, 6]]) { conv2d($0[0], $0[1] * 2) },
-        OpCase("one filter twice", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
-            conv2d(relu(conv2d($0[0], $0[1], padding: 1)), $0[1], padding: 1)
-        },
-        OpCase("conv2d seen before relu", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
-            let y = conv2d($0[0], $0[1], padding: 1)
-            return relu(y) + y
-        },
-    ]
+        } + [
+            OpCase("pool 2x2 that is seen twice", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+                let y = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                return sum(y, axes: [3]) + sum(y * y, axes: [3])
+            },
+            OpCase("relu seen beside its pool", [[16, 6, 6, 3], [3, 3, 3, 6], [6]]) {
+                let y = relu(conv2d($0[0], $0[1], $0[2], padding: 1))
+                return sum(maxPool2d(y, window: 2, stride: 2)) * y
+            },
+            OpCase("one image, two convolutions", [[16, 6, 6, 3], [3, 3, 3, 6], [6], [5, 5, 3, 6]]) {
+                maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: 1)), window: 2, stride: 2)
+                    + maxPool2d(relu(conv2d($0[0], $0[3], $0[2], padding: 2)), window: 2, stride: 2)
+            },
+            OpCase("bias that is computed", [[2, 5, 5, 3], [3, 3, 3, 6], [6]]) {
+                conv2d($0[0], $0[1], $0[2] * 2)
+            },
+            OpCase("filter that is computed", [[2, 5, 5, 3], [3, 3, 3, 6]]) { conv2d($0[0], $0[1] * 2) },
+            OpCase("one filter twice", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
+                conv2d(relu(conv2d($0[0], $0[1], padding: 1)), $0[1], padding: 1)
+            },
+            OpCase("conv2d seen before relu", [[2, 6, 6, 6], [3, 3, 6, 6]]) {
+                let y = conv2d($0[0], $0[1], padding: 1)
+                return relu(y) + y
+            },
+        ]
 }
 
 @Suite struct OpTests {
@@ -150,7 +162,8 @@ struct OpCase: Sendable, CustomStringConvertible {
             for _ in 0..<2 { accelerated.run() }
             try compare(accelerated.read(result), portable.read(result), testCase, "result")
             for (place, gradient) in gradients.enumerated() {
-                try compare(accelerated.gradient(place), portable.read(gradient), testCase, "gradient \(place)")
+                try compare(
+                    accelerated.gradient(place), portable.read(gradient), testCase, "gradient \(place)")
             }
         }
     }

@@ -32,7 +32,7 @@ struct OpCase: Sendable, CustomStringConvertible {
         }
     }
 
-    static let all: [OpCase] = elementwise + shaping + products + pools + composed
+    static let all: [OpCase] = elementwise + shaping + products + pools + composed + further
 
     private static let elementwise: [OpCase] =
         [

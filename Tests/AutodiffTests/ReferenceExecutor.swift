@@ -3,7 +3,7 @@ import Autodiff
 /// Evaluates a graph in Double with plain loops, node by node: what the kernels and gradients are checked against.
 struct ReferenceExecutor {
     let graph: Graph
-    private var results: [[Double]] = []
+    private(set) var results: [[Double]] = []
 
     /// - Parameter leaves: numbers of inputs and parameters, by place in the graph.
     init(_ graph: Graph, leaves: [Int: [Double]]) {
@@ -15,7 +15,7 @@ struct ReferenceExecutor {
 
     subscript(_ value: Value) -> [Double] { results[value.index] }
 
-    private func shape(_ node: Graph.Node, _ place: Int) -> Shape { graph.nodes[node.inputs[place]].shape }
+    func shape(_ node: Graph.Node, _ place: Int) -> Shape { graph.nodes[node.inputs[place]].shape }
 
     private func compute(_ node: Graph.Node, _ leaf: [Double]) -> [Double] {
         let x = node.inputs.map { results[$0] }
@@ -76,6 +76,11 @@ struct ReferenceExecutor {
             return dx
         case .maxPool2dSelect(let pooling):
             return maxima(x[1], shape(node, 1), pooling).map { x[0][$0] }
+        case .sigmoid, .tanh, .erf, .power, .clamp, .clampGradient, .select, .uniform, .maximum:
+            return choose(node, x)
+        case .slice, .pad, .concatenate, .gather, .scatterAdd: return move(node, x)
+        case .batchMean, .batchVariance, .batchNorm, .normalize, .batchNormScaleGradient, .batchNormInputGradient:
+            return normalise(node, x)
         case .softmax, .logSoftmax:
             let length = node.shape[node.shape.rank - 1]
             var y = x[0]
@@ -92,7 +97,7 @@ struct ReferenceExecutor {
         }
     }
 
-    private func binary(_ node: Graph.Node, _ f: (Double, Double) -> Double) -> [Double] {
+    func binary(_ node: Graph.Node, _ f: (Double, Double) -> Double) -> [Double] {
         let a = results[node.inputs[0]]
         let b = results[node.inputs[1]]
         return indices(node.shape).map {
@@ -112,16 +117,20 @@ struct ReferenceExecutor {
     private func matmul(_ node: Graph.Node, _ transposeA: Bool, _ transposeB: Bool) -> [Double] {
         let a = results[node.inputs[0]]
         let b = results[node.inputs[1]]
-        let (m, n) = (node.shape[0], node.shape[1])
-        let k = shape(node, 0)[transposeA ? 0 : 1]
-        var y = [Double](repeating: 0, count: m * n)
-        for i in 0..<m {
-            for j in 0..<n {
-                var total = node.inputs.count == 3 ? results[node.inputs[2]][j] : 0
-                for p in 0..<k {
-                    total += a[transposeA ? p * m + i : i * k + p] * b[transposeB ? j * k + p : p * n + j]
+        let rank = node.shape.rank
+        let (m, n) = (node.shape[rank - 2], node.shape[rank - 1])
+        let k = shape(node, 0)[transposeA ? rank - 2 : rank - 1]
+        var y: [Double] = []
+        for batch in 0..<node.shape.count / (m * n) {
+            for i in 0..<m {
+                for j in 0..<n {
+                    var total = node.inputs.count == 3 ? results[node.inputs[2]][j] : 0
+                    for p in 0..<k {
+                        total += a[batch * m * k + (transposeA ? p * m + i : i * k + p)]
+                            * b[batch * k * n + (transposeB ? j * k + p : p * n + j)]
+                    }
+                    y.append(total)
                 }
-                y[i * n + j] = total
             }
         }
         return y
@@ -134,11 +143,14 @@ struct ReferenceExecutor {
         for (out, o) in indices(y).enumerated() {
             for u in 0..<filter[0] {
                 for v in 0..<filter[1] {
-                    let row = o[1] * c.stride + u - c.padding
-                    let column = o[2] * c.stride + v - c.padding
+                    let row = o[1] * c.stride + u * c.dilation - c.padding
+                    let column = o[2] * c.stride + v * c.dilation - c.padding
                     if row < 0 || row >= x[1] || column < 0 || column >= x[2] { continue }
-                    for q in 0..<x[3] {
-                        body(place([o[0], row, column, q], in: x), place([u, v, q, o[3]], in: filter), out)
+                    let group = o[3] / (filter[3] / c.groups)
+                    for q in 0..<filter[2] {
+                        body(
+                            place([o[0], row, column, group * filter[2] + q], in: x),
+                            place([u, v, q, o[3]], in: filter), out)
                     }
                 }
             }
@@ -162,14 +174,14 @@ struct ReferenceExecutor {
     }
 
     /// Every index of a shape in row-major order.
-    private func indices(_ shape: Shape) -> [[Int]] {
+    func indices(_ shape: Shape) -> [[Int]] {
         var all: [[Int]] = [[]]
         for axis in 0..<shape.rank { all = all.flatMap { index in (0..<shape[axis]).map { index + [$0] } } }
         return all
     }
 
     /// The place of an index in an array that is repeated along axes of extent 1 and missing outer axes.
-    private func place(_ index: [Int], in shape: Shape) -> Int {
+    func place(_ index: [Int], in shape: Shape) -> Int {
         var at = 0
         for axis in 0..<shape.rank {
             at = at * shape[axis] + (shape[axis] == 1 ? 0 : index[index.count - shape.rank + axis])
@@ -178,7 +190,7 @@ struct ReferenceExecutor {
     }
 
     /// eˣ by its series after halving the argument, squared back.
-    private func power(_ x: Double) -> Double {
+    func power(_ x: Double) -> Double {
         var halvings = 0
         var r = x
         while abs(r) > 0.25 {
@@ -196,7 +208,7 @@ struct ReferenceExecutor {
     }
 
     /// Natural logarithm by Newton's steps on `power`.
-    private func logarithm(_ x: Double) -> Double {
+    func logarithm(_ x: Double) -> Double {
         var y = Double(x.exponent) * 0.693147180559945309
         for _ in 0..<8 { y += 2 * (x - power(y)) / (x + power(y)) }
         return y

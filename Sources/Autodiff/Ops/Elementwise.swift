@@ -77,7 +77,12 @@ extension Gradients {
 
 extension Op {
     /// Whether the result may lie over an argument of its own size.
-    var isElementwise: Bool { unary != nil || binary != nil }
+    var isElementwise: Bool {
+        switch self {
+        case .select, .batchNorm, .normalize, .batchNormInputGradient: true
+        default: unary != nil || binary != nil
+        }
+    }
 
     fileprivate var unary: F32Unary? {
         switch self {
@@ -86,6 +91,11 @@ extension Op {
         case .log: .log
         case .squareRoot: .squareRoot
         case .relu: .relu
+        case .sigmoid: .sigmoid
+        case .tanh: .tanh
+        case .erf: .erf
+        case .power(let exponent): .power(exponent)
+        case .clamp(let low, let high): .clamp(low: low, high: high)
         default: nil
         }
     }
@@ -97,6 +107,7 @@ extension Op {
         case .multiply: .multiply
         case .divide: .divide
         case .reluGradient: .reluGradient
+        case .clampGradient(let low, let high): .clampGradient(low: low, high: high)
         default: nil
         }
     }

@@ -2,18 +2,23 @@ import Kernels
 
 /// a·b (+ bias), each matrix transposed first when asked.
 ///
-/// *Shapes*: a [m, k], b [k, n] after transposition, bias [n] → [m, n].
+/// *Shapes*: a [m, k], b [k, n] after transposition, bias [n] → [m, n]; with further outer axes, equal in a and b and
+/// without a bias, one product for each of their indices.
 /// y[i, j] = bias[j] + Σₚ a[i, p]·b[p, j], p ascending. Gradients: da = dy·bᵀ, db = aᵀ·dy, dbias = Σᵢ dy.
 public func matmul(
     _ a: Value, _ b: Value, bias: Value? = nil, transposeA: Bool = false, transposeB: Bool = false
 ) -> Value {
     let op = Op.matmul(transposeA: transposeA, transposeB: transposeB)
-    guard a.shape.rank == 2, b.shape.rank == 2 else { return a.graph.fail(op, .rank, a, b) }
-    let n = b.shape[transposeB ? 0 : 1]
-    guard a.shape[transposeA ? 0 : 1] == b.shape[transposeB ? 1 : 0] else {
+    let rank = a.shape.rank
+    guard rank >= 2, b.shape.rank == rank, rank == 2 || bias == nil else { return a.graph.fail(op, .rank, a, b) }
+    for axis in 0..<rank - 2 where a.shape[axis] != b.shape[axis] { return a.graph.fail(op, .broadcast, a, b) }
+    let n = b.shape[transposeB ? rank - 2 : rank - 1]
+    guard a.shape[transposeA ? rank - 2 : rank - 1] == b.shape[transposeB ? rank - 1 : rank - 2] else {
         return a.graph.fail(op, .inner, a, b)
     }
-    let shape: Shape = [a.shape[transposeA ? 1 : 0], n]
+    var shape = a.shape
+    shape[rank - 2] = a.shape[transposeA ? rank - 1 : rank - 2]
+    shape[rank - 1] = n
     guard let bias else { return a.graph.append(op, shape, [a, b]) }
     guard bias.shape == [n] else { return a.graph.fail(op, .bias, b, bias) }
     return a.graph.append(op, shape, [a, b, bias])
@@ -43,11 +48,12 @@ extension Gradients {
 }
 
 extension F32MatMul {
+    /// Of the innermost two axes.
     init(_ a: Shape, _ b: Shape, transposeA: Bool, transposeB: Bool) {
+        let rank = a.rank
         self.init(
-            m: a[transposeA ? 1 : 0], n: b[transposeB ? 0 : 1], k: a[transposeA ? 0 : 1],
-            transposeA: transposeA,
-            transposeB: transposeB)
+            m: a[transposeA ? rank - 1 : rank - 2], n: b[transposeB ? rank - 2 : rank - 1],
+            k: a[transposeA ? rank - 2 : rank - 1], transposeA: transposeA, transposeB: transposeB)
     }
 }
 
@@ -55,8 +61,12 @@ extension PortableExecutor {
     func matrixProduct(_ step: Plan.Step, transposeA: Bool, transposeB: Bool) {
         let product = F32MatMul(
             step.inputShapes[0], step.inputShapes[1], transposeA: transposeA, transposeB: transposeB)
-        product(
-            input(step, 0), input(step, 1), bias: step.inputs.count == 3 ? input(step, 2) : nil,
-            arena + step.output, scratch: arena + step.scratch, workers: workers)
+        for batch in 0..<step.shape.count / max(1, product.m * product.n) {
+            product(
+                input(step, 0) + batch * product.m * product.k, input(step, 1) + batch * product.k * product.n,
+                bias: step.inputs.count == 3 ? input(step, 2) : nil,
+                arena + step.output + batch * product.m * product.n, scratch: arena + step.scratch,
+                workers: workers)
+        }
     }
 }

@@ -24,15 +24,6 @@ public func sum(_ x: Value, axes: [Int], keepDims: Bool = false) -> Value {
 /// The sum of all elements, a scalar.
 public func sum(_ x: Value) -> Value { sum(x, axes: Array(0..<x.shape.rank)) }
 
-/// The arithmetic mean over some axes.
-public func mean(_ x: Value, axes: [Int], keepDims: Bool = false) -> Value {
-    let total = sum(x, axes: axes, keepDims: keepDims)
-    return total * (Float(total.shape.count) / Float(x.shape.count))
-}
-
-/// The arithmetic mean of all elements, a scalar.
-public func mean(_ x: Value) -> Value { mean(x, axes: Array(0..<x.shape.rank)) }
-
 /// x repeated up to `shape` by NumPy's rule. Gradient: dy summed over the repeated axes.
 public func broadcast(_ x: Value, to shape: Shape) -> Value {
     if x.shape == shape { return x }
@@ -107,6 +98,11 @@ extension StepWalks {
         return StepWalks(
             main: StridedWalk(extents: kept.extents, stridesA: kept.strides),
             reduced: StridedWalk(extents: reduced.extents, stridesA: reduced.strides))
+    }
+
+    /// The elements of a part, in its order, as places in the whole (from where the part begins).
+    static func part(_ part: Shape, of whole: Shape) -> StepWalks {
+        StepWalks(main: StridedWalk(extents: part.dimensions, stridesA: whole.strides(in: whole)))
     }
 
     static func broadcast(_ x: Shape, to shape: Shape) -> StepWalks {

@@ -16,14 +16,6 @@ public func logSoftmax(_ x: Value) -> Value {
     return x.graph.append(.logSoftmax, x.shape, [x])
 }
 
-/// Mean over the batch of −Σ targets·log softmax(logits): the cross entropy.
-///
-/// *Shapes*: logits and targets [n, classes] → scalar; each row of targets is a distribution.
-public func softmaxCrossEntropy(logits: Value, targets: Value) -> Value {
-    let total = sum(targets * logSoftmax(logits))
-    return total * (-1 / Float(logits.shape.rank == 2 ? logits.shape[0] : 1))
-}
-
 extension Gradients {
     func normalisedExponential(_ node: Graph.Node, _ y: Value, _ dy: Value) {
         let x = input(node, 0)

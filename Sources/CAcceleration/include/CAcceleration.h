@@ -88,12 +88,19 @@ void deai_lane_filter_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
     int end_group);
 
-/// The same for kernels of 3x3 and even results by Winograd's method. Without bias: y is the plain convolution.
+/// The same from the gradient of the pooled result, for a first layer, whose own gradient nobody else needs: it
+/// stays in `scratch` (planes of one group as in `conv.y`; `pool.x.image` must be 0) and in the cache.
+void deai_lane_pooled_filter_gradient(
+    const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
+    float *filter, float *bias, float *scratch, int first_group, int end_group);
+
+/// The same as `deai_lane_convolution_pooled` for kernels of 3x3 and even results by Winograd's method. Without bias
+/// y is the plain convolution.
 void deai_winograd(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
     uint8_t *places, float *scratch, int first_group, int end_group);
 
-/// The same gradients; channels and filters must be multiples of four.
+/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four.
 void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
     int first_group, int end_group);

@@ -1,0 +1,203 @@
+import Autodiff
+import CAcceleration
+
+extension Lowering {
+    /// The gradient of the pooling and the ReLU, with the border that the data gradient needs.
+    func lowerLaneScatter(_ index: Int, _ pool: LoweredPool) throws(AccelerationError) -> Bool {
+        guard let rectifier = uses.scatterRectifier[index] else {
+            preconditionFailure("checked before fusing")
+        }
+        let node = node(index)
+        var border = 0
+        for user in uses.users[rectifier] {
+            if case .conv2dInputGradient(let convolution) = self.node(user).op {
+                border = shape(self.node(user).inputs[1])[0] - 1 - convolution.padding
+            }
+        }
+        let present = try tensor(node.inputs[0])
+        let dy = present.layout.lanes == nil ? try tensor(node.inputs[0], as: pool.result) : present
+        if isOnlyForFilter(rectifier) {
+            pooledGradients[rectifier] = PooledGradient(dy: dy, pool: pool)
+            skip(rectifier)
+            return true
+        }
+        let dx = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
+        guard let source = dy.layout.lanes, let target = dx.layout.lanes else { return false }
+        var sizes = pool.sizes
+        sizes.x = deai_strides(target.strides)
+        sizes.y = deai_strides(source.strides)
+        let places = pool.places
+        let library = library
+        add("lanes maxPool2dScatter", groups: target.groups, [dy.storage, dx.storage, places]) {
+            let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
+            let places = places.pointer.assumingMemoryBound(to: UInt8.self)
+            let sizes = sizes
+            return { thread in
+                let range = library.share(of: target.groups, thread: thread)
+                withUnsafePointer(to: sizes) {
+                    deai_pool_backward($0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
+                }
+            }
+        }
+        hold(rectifier, dx)
+        return true
+    }
+
+    /// Whether a gradient serves one filter gradient (and its bias) alone, as in a first layer.
+    private func isOnlyForFilter(_ index: Int) -> Bool {
+        let users = uses.users[index].filter { uses.fusedInto[$0] == nil }
+        guard !uses.isOutput[index], users.count == 1, case .conv2dFilterGradient = node(users[0]).op else {
+            return false
+        }
+        return node(users[0]).inputs[1] == index
+            && uses.users[index].allSatisfy { $0 == users[0] || uses.fusedInto[$0] == users[0] }
+    }
+
+    func lowerLaneInputGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
+        let node = node(index)
+        let filter = shape(node.inputs[1])
+        let border = filter[0] - 1 - convolution.padding
+        guard let dy = held[node.inputs[0]].first, let source = dy.layout.lanes, filter[0] == filter[1],
+            source.border == border
+        else { return false }
+        let f = try tensor(node.inputs[1], as: .rowMajor(filter))
+        // Each thread turns the filter for itself, so that none waits.
+        let turnedCount = (filter.count + 15) / 16 * 16
+        let turned = Storage(byteCount: turnedCount * library.threads * 4)
+        let dx = Tensor(.lanes(node.shape, border: 0))
+        guard let target = dx.layout.lanes else { return false }
+        let sizes = deai_lane_convolution(
+            channels: Int32(filter[3]), filters: Int32(filter[2]), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), padding: Int32(border), output_height: Int32(node.shape[1]),
+            output_width: Int32(node.shape[2]), x: source.strides, y: target.strides)
+        let library = library
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2dInputGradient" : "lanes winograd conv2dInputGradient"
+        add(name, groups: source.groups, touches) {
+            let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
+            let (f, turned) = (f.storage.floats, turned.floats)
+            return { thread in
+                let range = library.share(of: source.groups, thread: thread)
+                let mine = turned + thread * turnedCount
+                deai_turn_filter(
+                    f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+                withUnsafePointer(to: sizes) {
+                    if let winograd {
+                        deai_winograd($0, dy, mine, nil, dx, nil, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_convolution_plain(
+                            $0, dy, mine, dx, Int32(source.height), Int32(source.width), first, end)
+                    }
+                }
+            }
+        }
+        hold(index, dx)
+        return true
+    }
+
+    /// Each thread sums over its own images; the sums are added in the order of the threads.
+    func lowerLaneFilterGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
+        let node = node(index)
+        let pooled = pooledGradients[node.inputs[1]]
+        guard convolution.stride == 1, let dy = pooled?.dy ?? held[node.inputs[1]].first,
+            let slopes = pooled == nil ? dy.layout.lanes : LanePlanes(shape(node.inputs[1]), border: 0)
+        else { return false }
+        let image = shape(node.inputs[0])
+        let filter = node.shape
+        let x = try tensor(node.inputs[0], as: .lanes(image, border: convolution.padding))
+        guard let source = x.layout.lanes else { return false }
+        let part = (filter.count + filter[3] + 15) / 16 * 16
+        let parts = Storage(byteCount: part * library.threads * 4)
+        let df = Tensor(.rowMajor(filter))
+        let db = Tensor(.rowMajor([filter[3]]))
+        let sizes = deai_lane_convolution(
+            channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), padding: Int32(convolution.padding),
+            output_height: Int32(slopes.height), output_width: Int32(slopes.width), x: source.strides,
+            y: slopes.strides)
+        let library = library
+        if let pooled {
+            addPooledFilterGradient(sizes, x, pooled, parts, part: part, count: filter.count)
+        } else {
+            addFilterGradient(sizes, x, dy, parts, part: part, count: filter.count)
+        }
+        add("sum of threads", [parts, df.storage, db.storage]) {
+            let (df, db, parts) = (df.storage.floats, db.storage.floats, parts.floats)
+            return {
+                deai_sum_parts(parts, library.threads, part, 0, filter.count, df)
+                deai_sum_parts(parts, library.threads, part, filter.count, filter[3], db)
+            }
+        }
+        hold(index, df)
+        if let bias = uses.biasGradient[index] {
+            hold(bias, Tensor(.rowMajor(shape(bias)), db.storage))
+        }
+        return true
+    }
+}
+
+extension Lowering {
+    /// Each thread writes its sums for the filter (`count` numbers) and the bias to a part of its own.
+    private func addFilterGradient(
+        _ sizes: deai_lane_convolution, _ x: Tensor, _ dy: Tensor, _ parts: Storage, part: Int, count: Int
+    ) {
+        guard let source = x.layout.lanes, let slopes = dy.layout.lanes else { return }
+        let library = library
+        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
+        let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
+        let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
+        add(name, groups: source.groups, touches) {
+            let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
+            let parts = parts.floats
+            return { thread in
+                let mine = parts + thread * part
+                let range = library.share(of: source.groups, thread: thread)
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+                withUnsafePointer(to: sizes) {
+                    if let winograd {
+                        deai_winograd_gradient(
+                            $0, x, dy, mine, mine + count, winograd.part(thread), first, end)
+                    } else {
+                        deai_lane_filter_gradient($0, x, dy, mine, mine + count, first, end)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same straight from the gradient of the pooled result, one group of images at a time.
+    private func addPooledFilterGradient(
+        _ sizes: deai_lane_convolution, _ x: Tensor, _ pooled: PooledGradient, _ parts: Storage, part: Int,
+        count: Int
+    ) {
+        guard let source = x.layout.lanes, let target = pooled.dy.layout.lanes else { return }
+        let library = library
+        let scratchCount = Int(sizes.y.group)
+        let scratch = Storage(byteCount: scratchCount * library.threads * 4)
+        let places = pooled.pool.places
+        var pool = pooled.pool.sizes
+        pool.x = deai_strides(sizes.y)
+        pool.x.image = 0
+        pool.y = deai_strides(target.strides)
+        let touches = [x.storage, pooled.dy.storage, places, parts, scratch]
+        add("lanes maxPool2dScatter+conv2dFilterGradient", groups: source.groups, touches) {
+            let (x, dy) = (x.storage.floats + source.origin, pooled.dy.storage.floats + target.origin)
+            let (parts, scratch) = (parts.floats, scratch.floats)
+            let places = places.pointer.assumingMemoryBound(to: UInt8.self)
+            let pool = pool
+            return { thread in
+                let mine = parts + thread * part
+                let range = library.share(of: source.groups, thread: thread)
+                withUnsafePointer(to: sizes) { sizes in
+                    withUnsafePointer(to: pool) {
+                        deai_lane_pooled_filter_gradient(
+                            sizes, $0, x, dy, places, mine, mine + count, scratch + thread * scratchCount,
+                            Int32(range.lowerBound), Int32(range.upperBound))
+                    }
+                }
+            }
+        }
+    }
+}

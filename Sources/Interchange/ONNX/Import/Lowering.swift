@@ -1,0 +1,234 @@
+/// A value that depends on the image, as an ONNX node sees it.
+struct Feature {
+    /// The lowered node that makes it.
+    var node: Int
+    /// Sizes in ONNX's order, without the batch.
+    var shape: [Int]
+    /// For each element in that order its place in the lowered node's result (row, column, channel).
+    ///
+    /// Transposes and reshapes only change this, so no layout is lost or guessed.
+    var places: [Int32]
+}
+
+/// Turns a well-formed graph into lowered nodes: constants are computed, layouts made row, column, channel.
+struct Lowering {
+    enum Known {
+        case constant(ConstantTensor)
+        case feature(Feature)
+    }
+
+    let limits: ONNXLimits
+    let opset: Int
+    /// Stands for a batch that is not fixed: a prime that no size of a layer is.
+    let batch: Int
+    let decoder: TensorDecoder
+    var values: [String: Known] = [:]
+    var nodes: [LoweredNode] = []
+
+    /// The lowered form of `graph`.
+    static func lower(_ graph: OrderedGraph, limits: ONNXLimits, folder: String?) throws(ONNXError) -> LoweredGraph {
+        var lowering = Lowering(
+            limits: limits, opset: graph.opset, batch: graph.inputShape[0] ?? 1_000_003,
+            decoder: TensorDecoder(folder: folder, elementLimit: limits.elements))
+        lowering.values = graph.constants.mapValues { .constant($0) }
+        try lowering.addInput(graph)
+        for node in graph.nodes { try lowering.add(node) }
+        guard case .feature(let result)? = lowering.values[graph.output] else {
+            throw .graph("its output “\(graph.output)” does not depend on the image")
+        }
+        let count = result.places.count
+        guard result.shape.filter({ $0 != 1 }).count <= 1, result.places == (0..<Int32(clamping: count)).map({ $0 }) else {
+            throw .graph("its output has the shape \(result.shape) for each image, expected one number for each class")
+        }
+        return LoweredGraph(nodes: lowering.nodes, output: result.node)
+    }
+
+    private mutating func addInput(_ graph: OrderedGraph) throws(ONNXError) {
+        let shape = graph.inputShape.dropFirst().map { $0 ?? 0 }
+        guard let count = elementCount(shape), count <= 1 << 24 else {
+            throw .tensor(name: graph.input, reason: "an image of \(shape) is too large")
+        }
+        // One or three channels, first (PyTorch) or last (the toolkit's own order, Keras).
+        let extent: Extent
+        let channelsFirst = [1, 3].contains(shape[0])
+        if channelsFirst {
+            extent = Extent(height: shape[1], width: shape[2], channels: shape[0])
+        } else if [1, 3].contains(shape[2]) {
+            extent = Extent(height: shape[0], width: shape[1], channels: shape[2])
+        } else {
+            throw .tensor(
+                name: graph.input, reason: "an image of \(shape) has no dimension of 1 or 3 channels, first or last")
+        }
+        var source = GraphNode(ONNXNodeProto())
+        source.name = graph.input
+        source.operation = "input"
+        nodes = [LoweredNode(kind: .input, inputs: [], extent: extent, source: source)]
+        let places =
+            channelsFirst ? Self.channelsFirst(extent) : (0..<Int32(count)).map { $0 }
+        values[graph.input] = .feature(Feature(node: 0, shape: shape, places: places))
+    }
+
+    /// Places of an array in the order channel, row, column.
+    static func channelsFirst(_ extent: Extent) -> [Int32] {
+        walk(
+            [extent.channels, extent.height, extent.width],
+            strides: [1, extent.width * extent.channels, extent.channels]
+        ).map { Int32($0) }
+    }
+
+    // MARK: Access to what is known
+
+    func known(_ node: GraphNode, _ place: Int) throws(ONNXError) -> Known? {
+        guard let name = node.input(place) else { return nil }
+        guard let value = values[name] else { throw node.fail("its input “\(name)” is an output that is not supported") }
+        return value
+    }
+
+    /// The constant at `place`; nil when it is left out.
+    func constant(_ node: GraphNode, _ place: Int) throws(ONNXError) -> ConstantTensor? {
+        switch try known(node, place) {
+        case nil: return nil
+        case .constant(let value)?: return value
+        case .feature?: throw node.fail("input \(place) must be a constant")
+        }
+    }
+
+    func required(_ node: GraphNode, _ place: Int) throws(ONNXError) -> ConstantTensor {
+        guard let value = try constant(node, place) else { throw node.fail("input \(place) is missing") }
+        return value
+    }
+
+    func feature(_ node: GraphNode, _ place: Int = 0) throws(ONNXError) -> Feature {
+        guard case .feature(let value)? = try known(node, place) else {
+            throw node.fail("input \(place) must depend on the image")
+        }
+        return value
+    }
+
+    /// An input whose sizes are channels, rows and columns in this order, and its extent.
+    func picture(_ node: GraphNode) throws(ONNXError) -> (Feature, Extent) {
+        let x = try feature(node)
+        let extent = nodes[x.node].extent
+        guard x.shape == [extent.channels, extent.height, extent.width], x.places == Self.channelsFirst(extent) else {
+            throw node.fail("its input of shape \(x.shape) is not a picture with channels first")
+        }
+        return (x, extent)
+    }
+
+    mutating func append(
+        _ kind: LoweredNode.Kind, _ inputs: [Int], _ extent: Extent, _ source: GraphNode
+    ) throws(ONNXError) -> Int {
+        guard let count = elementCount([extent.height, extent.width, extent.channels]), count <= 1 << 24,
+            extent.height > 0, extent.width > 0, extent.channels > 0
+        else {
+            throw source.fail("its output of \(extent.height)x\(extent.width)x\(extent.channels) is empty or too large")
+        }
+        nodes.append(LoweredNode(kind: kind, inputs: inputs, extent: extent, source: source))
+        return nodes.count - 1
+    }
+
+    mutating func set(_ node: GraphNode, _ value: Known) {
+        guard let name = node.outputs.first else { return }
+        values[name] = value
+    }
+
+    /// The result of a node that gives a picture with channels first.
+    mutating func setPicture(
+        _ node: GraphNode, _ kind: LoweredNode.Kind, _ inputs: [Int], _ extent: Extent
+    ) throws(ONNXError) {
+        let index = try append(kind, inputs, extent, node)
+        set(
+            node,
+            .feature(
+                Feature(
+                    node: index, shape: [extent.channels, extent.height, extent.width],
+                    places: Self.channelsFirst(extent))))
+    }
+
+    // MARK: Nodes
+
+    mutating func add(_ node: GraphNode) throws(ONNXError) {
+        if node.operation == "Constant" {
+            set(node, .constant(try ConstantFolding.constant(node, decoder: decoder)))
+            return
+        }
+        var inputs: [ConstantTensor?] = []
+        var isConstant = true
+        for place in node.inputs.indices {
+            switch try known(node, place) {
+            case .constant(let value)?: inputs.append(value)
+            case .feature?: isConstant = false
+            case nil: inputs.append(nil)
+            }
+        }
+        if isConstant {
+            guard let value = try ConstantFolding.fold(node, inputs, opset: opset, limits: limits) else {
+                throw node.fail("this operation on constants is not supported")
+            }
+            set(node, .constant(value))
+            return
+        }
+        switch node.operation {
+        case "Identity", "Dropout": set(node, .feature(try feature(node)))
+        case "Cast":
+            guard let type = ElementType(rawValue: Int32(clamping: node.integer("to", default: 0))), type.isFloating else {
+                throw node.fail("images can only be converted to floats")
+            }
+            set(node, .feature(try feature(node)))
+        case "Shape": set(node, .constant(try ConstantFolding.shapeSlice(node, [batch] + (try feature(node).shape))))
+        case "Reshape", "Flatten", "Squeeze", "Unsqueeze": try reshape(node)
+        case "Transpose": try transpose(node)
+        case "Conv": try convolution(node)
+        case "Gemm": try gemm(node)
+        case "MatMul": try matmul(node)
+        case "BatchNormalization": try batchNormalization(node)
+        case "Add", "Sub", "Mul", "Div": try arithmetic(node)
+        case "Relu": try elementwise(node, .relu)
+        case "Clip": try clip(node)
+        case "Softmax", "LogSoftmax": try softmax(node)
+        case "MaxPool", "AveragePool": try pool(node)
+        case "GlobalAveragePool": try globalAverage(node)
+        case "GlobalMaxPool": try globalMaximum(node)
+        case "ReduceMean": try reduceMean(node)
+        case "Concat": try concat(node)
+        case "Pad": try pad(node)
+        default:
+            throw node.fail("this operation is not supported; \(Self.supported)")
+        }
+    }
+
+    static let supported =
+        "supported are Conv, Gemm, MatMul, BatchNormalization, Relu, Clip, MaxPool, AveragePool, GlobalAveragePool, "
+        + "GlobalMaxPool, ReduceMean, Add, Sub, Mul, Div, Concat, Pad, Flatten, Reshape, Squeeze, Unsqueeze, Transpose, "
+        + "Softmax, LogSoftmax, Cast, Identity, Dropout, and arithmetic on shapes and constants"
+
+    /// One number in, one number out: the arrangement stays.
+    mutating func elementwise(_ node: GraphNode, _ kind: LoweredNode.Kind) throws(ONNXError) {
+        var x = try feature(node)
+        x.node = try append(kind, [x.node], nodes[x.node].extent, node)
+        set(node, .feature(x))
+    }
+
+    private mutating func clip(_ node: GraphNode) throws(ONNXError) {
+        func bound(_ place: Int, _ name: String, _ fallback: Float) throws(ONNXError) -> Float {
+            if let value = try constant(node, place) {
+                guard value.count == 1 else { throw node.fail("\(name) must be one number") }
+                return value.floats[0]
+            }
+            return node.float(name, default: fallback)
+        }
+        let (low, high) = (try bound(1, "min", -.infinity), try bound(2, "max", .infinity))
+        guard low <= high else { throw node.fail("the limits \(low) and \(high) are no interval") }
+        try elementwise(node, low == 0 && high >= .greatestFiniteMagnitude ? .relu : .clip(low: low, high: high))
+    }
+
+    private mutating func softmax(_ node: GraphNode) throws(ONNXError) {
+        let x = try feature(node)
+        let axis = try ConstantFolding.axisIndex(
+            node, node.integer("axis", default: opset < 13 ? 1 : -1), rank: x.shape.count + 1)
+        guard axis > 0, x.shape[axis - 1] == x.places.count else {
+            throw node.fail("it is only supported over all classes, at the end")
+        }
+        try elementwise(node, .softmax)
+    }
+}
