@@ -11,8 +11,8 @@ public struct DeaiTrain: AsyncParsableCommand {
             CommandGroup(
                 name: "Train",
                 subcommands: [
-                    DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
-                    InspectCommand.self,
+                    DatasetsCommand.self, FitCommand.self, RunsCommand.self, ReportCommand.self,
+                    EvaluateCommand.self, ExportCommand.self, InspectCommand.self, LearningRateCommand.self,
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(

@@ -9,7 +9,8 @@ struct FitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fit", abstract: "Train a network on a data set.",
         discussion: """
-            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes \
+            The run folder holds config.json, log.jsonl, the checkpoints last and best, and at the end report.html \
+            with its pictures. Ctrl-C finishes \
             the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
             run. With --executor portable the same settings give the same weights, bit for bit, on every \
             machine and with any number of threads. \
@@ -40,6 +41,9 @@ struct FitCommand: ParsableCommand {
 
     @Option(help: "Save a checkpoint after that many steps too, not only after every epoch.")
     var saveEverySteps = 0
+
+    @Flag(help: "Write event files for TensorBoard into the folder `tensorboard` of the run, too.")
+    var tensorboard = false
 
     @Flag(help: "Go on with the run from its last checkpoint.")
     var resume = false
@@ -88,7 +92,12 @@ struct FitCommand: ParsableCommand {
             configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
             saveEverySteps: saveEverySteps)
         let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
-        let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
+        let events = tensorboard ? try TensorBoardWriter(folder) : nil
+        let outcome = try loop.run(shouldStop: { interrupts.isRequested }) { event in
+            renderer.render(event)
+            events?.observe(event)
+        }
+        if let failure = events?.failure { Console.note("no more events for TensorBoard: \(failure)") }
         guard case .finished(let finish) = outcome else {
             throw CommandFailure(
                 .interrupted,
@@ -167,18 +176,11 @@ struct FitCommand: ParsableCommand {
         _ finish: TrainingEvent.Finish, _ configuration: RunConfiguration, _ dataset: Dataset,
         _ folder: RunFolder, _ workers: Workers
     ) throws -> Double {
-        let best = try folder.load(.best, for: configuration)
-        let held = Split(
-            targets: dataset.train.targets,
-            validationFraction: configuration.hyperparameters.validationFraction,
-            seed: configuration.hyperparameters.seed)
-        let images = dataset.test ?? dataset.train.subset(held.validation)
-        let split = dataset.test == nil ? "validation" : "test"
-        let result = try FloatClassifier(
-            architecture: try configuration.network.architecture(),
-            preprocessing: configuration.preprocessing,
-            parameters: best?.parameters ?? [], workers: workers
-        ).evaluate(images)
+        let part = FinishedRun.images(of: dataset, configuration)
+        let split = part.split
+        let logits = try FinishedRun.logits(folder, configuration, part.images, workers)
+        let result = Evaluation(
+            logits: logits, targets: part.images.targets, classes: configuration.labels.count)
         let record = EventRecord(
             "finished",
             FinishedRecord(
@@ -196,6 +198,7 @@ struct FitCommand: ParsableCommand {
             Console.result("weights \(finish.bestWeightHash)")
             Console.result("run     \(runPath)")
         }
+        try FinishedRun.report(folder, configuration, part, logits)
         return result.accuracy
     }
 }
