@@ -20,7 +20,7 @@ struct FitCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
     var dataset: String?
 
-    @Option(help: "The network: \(FitCommand.modelNames). Default: lenet5.")
+    @Option(help: "The network: \(FitCommand.modelNames), with a width such as mobilenet:0.5, or a .json file. Default: lenet5.")
     var model: String?
 
     @Option(name: .customLong("run"), help: "The folder of the run.")
@@ -115,17 +115,16 @@ struct FitCommand: ParsableCommand {
 
     /// A new run: everything is checked before the folder is touched.
     private func prepare() throws -> Prepared {
-        let preset = try Preset.named(model ?? "lenet5")
+        let model = model ?? "lenet5"
         let dataset = try loadDataset(
             dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
         let geometry = dataset.geometry
-        let architecture = preset.architecture(
-            height: geometry.height, width: geometry.width, channels: geometry.channels,
-            classes: dataset.labels.count)
+        let architecture = try NetworkDescription.architecture(
+            named: model, input: geometry, classes: dataset.labels.count)
         do {
             _ = try Network(architecture)
         } catch {
-            throw CommandFailure(.usage, "\(preset.name) on images of \(geometry): \(error.explanation)")
+            throw CommandFailure(.usage, "\(model) on images of \(geometry): \(error.explanation)")
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,

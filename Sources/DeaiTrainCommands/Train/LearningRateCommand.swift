@@ -52,9 +52,8 @@ struct LearningRateCommand: ParsableCommand {
         try CommandFailure.wrapping {
             let data = try loadDataset(dataset, geometry: images.input, unreadable: images.unreadable)
             let geometry = data.geometry
-            let architecture = try Preset.named(model).architecture(
-                height: geometry.height, width: geometry.width, channels: geometry.channels,
-                classes: data.labels.count)
+            let architecture = try NetworkDescription.architecture(
+                named: model, input: geometry, classes: data.labels.count)
             let configuration = try RunConfiguration(
                 toolkitVersion: Toolkit.version, dataset: data, network: architecture,
                 hyperparameters: choices.applied(to: Hyperparameters()), executor: executor)
