@@ -11,8 +11,9 @@ public struct DeaiTrain: AsyncParsableCommand {
             CommandGroup(
                 name: "Train",
                 subcommands: [
-                    DatasetsCommand.self, FitCommand.self, EvaluateCommand.self, ExportCommand.self,
-                    ImportCommand.self, InspectCommand.self,
+                    DatasetsCommand.self, FitCommand.self, RunsCommand.self, ReportCommand.self,
+                    EvaluateCommand.self, ImportCommand.self, ExportCommand.self, InspectCommand.self,
+                    LearningRateCommand.self,
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(

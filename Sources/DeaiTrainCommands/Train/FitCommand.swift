@@ -9,7 +9,8 @@ struct FitCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "fit", abstract: "Train a network on a data set.",
         discussion: """
-            The run folder holds config.json, log.jsonl and the checkpoints last and best. Ctrl-C finishes \
+            The run folder holds config.json, log.jsonl, the checkpoints last and best, and at the end report.html \
+            with its pictures. Ctrl-C finishes \
             the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
             run. With --executor portable the same settings give the same weights, bit for bit, on every \
             machine and with any number of threads. \
@@ -19,7 +20,7 @@ struct FitCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
     var dataset: String?
 
-    @Option(help: "The network: \(FitCommand.modelNames). Default: lenet5.")
+    @Option(help: "The network: \(FitCommand.modelNames), with a width such as mobilenet:0.5, or a .json file. Default: lenet5.")
     var model: String?
 
     @Option(name: .customLong("run"), help: "The folder of the run.")
@@ -40,6 +41,9 @@ struct FitCommand: ParsableCommand {
 
     @Option(help: "Save a checkpoint after that many steps too, not only after every epoch.")
     var saveEverySteps = 0
+
+    @Flag(help: "Write event files for TensorBoard into the folder `tensorboard` of the run, too.")
+    var tensorboard = false
 
     @Flag(help: "Go on with the run from its last checkpoint.")
     var resume = false
@@ -88,7 +92,12 @@ struct FitCommand: ParsableCommand {
             configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
             saveEverySteps: saveEverySteps)
         let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
-        let outcome = try loop.run(shouldStop: { interrupts.isRequested }, observe: renderer.render)
+        let events = tensorboard ? try TensorBoardWriter(folder) : nil
+        let outcome = try loop.run(shouldStop: { interrupts.isRequested }) { event in
+            renderer.render(event)
+            events?.observe(event)
+        }
+        if let failure = events?.failure { Console.note("no more events for TensorBoard: \(failure)") }
         guard case .finished(let finish) = outcome else {
             throw CommandFailure(
                 .interrupted,
@@ -106,17 +115,16 @@ struct FitCommand: ParsableCommand {
 
     /// A new run: everything is checked before the folder is touched.
     private func prepare() throws -> Prepared {
-        let preset = try Preset.named(model ?? "lenet5")
+        let model = model ?? "lenet5"
         let dataset = try loadDataset(
             dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
         let geometry = dataset.geometry
-        let architecture = preset.architecture(
-            height: geometry.height, width: geometry.width, channels: geometry.channels,
-            classes: dataset.labels.count)
+        let architecture = try NetworkDescription.architecture(
+            named: model, input: geometry, classes: dataset.labels.count)
         do {
             _ = try Network(architecture)
         } catch {
-            throw CommandFailure(.usage, "\(preset.name) on images of \(geometry): \(error.explanation)")
+            throw CommandFailure(.usage, "\(model) on images of \(geometry): \(error.explanation)")
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
@@ -167,18 +175,11 @@ struct FitCommand: ParsableCommand {
         _ finish: TrainingEvent.Finish, _ configuration: RunConfiguration, _ dataset: Dataset,
         _ folder: RunFolder, _ workers: Workers
     ) throws -> Double {
-        let best = try folder.load(.best, for: configuration)
-        let held = Split(
-            targets: dataset.train.targets,
-            validationFraction: configuration.hyperparameters.validationFraction,
-            seed: configuration.hyperparameters.seed)
-        let images = dataset.test ?? dataset.train.subset(held.validation)
-        let split = dataset.test == nil ? "validation" : "test"
-        let result = try FloatClassifier(
-            architecture: try configuration.network.architecture(),
-            preprocessing: configuration.preprocessing,
-            parameters: best?.parameters ?? [], workers: workers
-        ).evaluate(images)
+        let part = FinishedRun.images(of: dataset, configuration)
+        let split = part.split
+        let logits = try FinishedRun.logits(folder, configuration, part.images, workers)
+        let result = Evaluation(
+            logits: logits, targets: part.images.targets, classes: configuration.labels.count)
         let record = EventRecord(
             "finished",
             FinishedRecord(
@@ -196,6 +197,7 @@ struct FitCommand: ParsableCommand {
             Console.result("weights \(finish.bestWeightHash)")
             Console.result("run     \(runPath)")
         }
+        try FinishedRun.report(folder, configuration, part, logits)
         return result.accuracy
     }
 }

@@ -22,6 +22,17 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
     /// Nil when every layer is finite still.
     public var place: Place?
 
+    public init(
+        epoch: Int, step: Int, learningRate: Float, baseRate: Float, loss: Double?, place: Place?
+    ) {
+        self.epoch = epoch
+        self.step = step
+        self.learningRate = learningRate
+        self.baseRate = baseRate
+        self.loss = loss
+        self.place = place
+    }
+
     public var description: String {
         let what =
             loss.map { "the mean loss of \($0) is far above that of guessing" } ?? "the loss is not a number"

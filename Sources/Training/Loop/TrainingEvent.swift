@@ -50,6 +50,21 @@ public enum TrainingEvent: Equatable, Sendable {
         /// Of the training steps alone, without validation; nil when nothing was measured.
         public var imagesPerSecond: Double?
         public var seconds: Double
+
+        public init(
+            epoch: Int, epochs: Int, trainLoss: Double, trainAccuracy: Double, validationLoss: Double? = nil,
+            validationAccuracy: Double? = nil, best: Bool, imagesPerSecond: Double? = nil, seconds: Double
+        ) {
+            self.epoch = epoch
+            self.epochs = epochs
+            self.trainLoss = trainLoss
+            self.trainAccuracy = trainAccuracy
+            self.validationLoss = validationLoss
+            self.validationAccuracy = validationAccuracy
+            self.best = best
+            self.imagesPerSecond = imagesPerSecond
+            self.seconds = seconds
+        }
     }
 
     public struct Finish: Equatable, Sendable, Codable {

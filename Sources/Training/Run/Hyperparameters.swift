@@ -51,6 +51,19 @@ public struct Hyperparameters: Equatable, Sendable {
     }
 }
 
+extension Hyperparameters {
+    /// Every setting by the name of its option, as text.
+    public var settings: [(name: String, value: String)] {
+        [
+            ("epochs", "\(epochs)"), ("batch", "\(batch)"), ("learning-rate", "\(learningRate)"),
+            ("schedule", "\(schedule)"), ("momentum", "\(momentum)"), ("nesterov", "\(nesterov)"),
+            ("weight-decay", "\(weightDecay)"), ("validation-fraction", "\(validationFraction)"),
+            ("seed", "\(seed)"), ("augment", "\(augmentation)"), ("label-smoothing", "\(labelSmoothing)"),
+            ("class-weights", classWeights.rawValue), ("patience", "\(patience)"),
+        ]
+    }
+}
+
 extension Hyperparameters: Codable {
     private enum Key: String, CodingKey {
         case epochs, batch, learningRate, momentum, weightDecay, nesterov, schedule, validationFraction, seed

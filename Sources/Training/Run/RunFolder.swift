@@ -22,9 +22,12 @@ public struct RunFolder: Sendable {
         if HostFile.exists(folder.configurationPath) {
             guard force else { throw .exists(folder: path) }
             _ = try folder.claim()
-            for old in [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)] {
-                unlink(old)
+            let old = [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)]
+            let events = (try? HostFile.names(in: path + "/tensorboard")) ?? []
+            for file in events where file.hasPrefix("events.out.tfevents.") {
+                unlink(path + "/tensorboard/" + file)
             }
+            for file in old + RunReport.files.map({ path + "/" + $0 }) { unlink(file) }
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
             throw .notARun(
                 folder: path, reason: "it holds other files; choose a new or empty folder for --run")
@@ -125,6 +128,14 @@ public struct RunFolder: Sendable {
             unlink(folder + "/" + name)
         }
         return RunClaim(descriptor: descriptor)
+    }
+
+    /// Whether a process trains in the folder at this moment.
+    var isClaimed: Bool {
+        let descriptor = Foundation.open(configurationPath, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { close(descriptor) }
+        return flock(descriptor, LOCK_SH | LOCK_NB) != 0
     }
 
     /// Appends one line of JSON to log.jsonl.
