@@ -60,7 +60,8 @@ extension Classifier {
         let serving = try active()
         let images = batch["images"]?.asVector ?? []
         let classes = serving.model.labels.count
-        let top = min(batch["top"]?.unwrapped?.asUInt32.map { Int(clamping: $0) } ?? Limits.defaultTop, classes)
+        let top = min(
+            batch["top"]?.unwrapped?.asUInt32.map { Int(clamping: $0) } ?? Limits.defaultTop, classes)
         var budget = try BatchBudget(images.count, bytesEach: 16 + top * (16 + serving.longestLabel))
         var answers: [CandidValue] = []
         answers.reserveCapacity(images.count)

@@ -19,7 +19,8 @@ struct TestSetHeader {
             for index in (0..<count).reversed() { value = value << 8 | UInt64(head[at + index]) }
             return value
         }
-        guard head.count == Self.byteCount, [UInt8](head[..<8]) == bytes(of: "DEAI-SET"), number(8, 4) == 1 else {
+        guard head.count == Self.byteCount, [UInt8](head[..<8]) == bytes(of: "DEAI-SET"), number(8, 4) == 1
+        else {
             throw .badRequest("this file is no test set")
         }
         count = number(12, 4)

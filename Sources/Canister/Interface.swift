@@ -65,7 +65,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion, .evaluate:
             .uploaders
         case .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure: .controllers
-        case .downloadChunk, .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw:
+        case .downloadChunk, .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits,
+            .logitsRaw:
             .readers
         default: .everyone
         }
@@ -98,7 +99,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .classifyBatch: [.record(["images": .vector(Interface.image), "top": .optional(.nat32)])]
         case .logits: [.vector(Interface.image)]
         case .logitsRaw: [.record(["count": .nat32, "pixels": .blob])]
-        case .models, .modelInfo, .certifiedModel, .certifiedEvaluation, .uploaders, .roles, .settings, .version:
+        case .models, .modelInfo, .certifiedModel, .certifiedEvaluation, .uploaders, .roles, .settings,
+            .version:
             []
         }
     }
@@ -109,7 +111,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .beginUpload: Interface.result(.record(["missing": .vector(.nat32)]))
         case .putChunk: Interface.result(.record(["remaining": .nat32]))
         case .missingChunks: Interface.result(.vector(.nat32))
-        case .abortUpload, .deleteVersion, .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure:
+        case .abortUpload, .deleteVersion, .grantUploader, .revokeUploader, .grantRole, .revokeRole,
+            .configure:
             Interface.result(.null)
         case .downloadChunk: Interface.result(.record(["data": .blob, "size": .nat64]))
         case .activate, .rollback, .modelInfo: Interface.result(Interface.modelInfo)

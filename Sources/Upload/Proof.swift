@@ -50,12 +50,15 @@ public struct CertifiedFacts: Sendable {
         } catch { throw .unreadableWitness }
         guard self.witness.isWellFormed else { throw .unreadableWitness }
         let path = [Array("canister".utf8), canister.bytes, Array("certified_data".utf8)]
-        guard case .found(let data) = state.lookup(path), data == self.witness.digest else { throw .otherRoot }
+        guard case .found(let data) = state.lookup(path), data == self.witness.digest else {
+            throw .otherRoot
+        }
         time = state.time
     }
 
     /// Throws unless the tree has exactly this value at `group/label`.
-    package func check(_ group: String, _ label: String, _ value: [UInt8], _ name: String) throws(ProofError) {
+    package func check(_ group: String, _ label: String, _ value: [UInt8], _ name: String) throws(ProofError)
+    {
         guard witness.lookup([Array(group.utf8), Array(label.utf8)]) == .found(value) else {
             throw .otherFact(name)
         }
@@ -81,7 +84,8 @@ public struct CertifiedFacts: Sendable {
 
     /// Model, data and result of an evaluation.
     public func check(_ evaluation: OnchainEvaluation) throws(ProofError) {
-        try check("evaluation", "model_sha256", bytes(hexadecimal: evaluation.modelSHA256) ?? [], "model hash")
+        try check(
+            "evaluation", "model_sha256", bytes(hexadecimal: evaluation.modelSHA256) ?? [], "model hash")
         try check("evaluation", "data_sha256", bytes(hexadecimal: evaluation.dataSHA256) ?? [], "data hash")
         try check("evaluation", "images", Self.natural(evaluation.images), "number of images")
         try check("evaluation", "correct", Self.natural(evaluation.correct), "number of right answers")
@@ -122,7 +126,8 @@ extension ClassifierClient {
         do { key = try await agent.rootKey() } catch { throw .agent(error) }
         let answer: CandidValue
         do { answer = try ok(await query(method, [], []), method) } catch { throw .classifier(error) }
-        guard let certificate = answer["certificate"]?.asBytes, let witness = answer["witness"]?.asBytes else {
+        guard let certificate = answer["certificate"]?.asBytes, let witness = answer["witness"]?.asBytes
+        else {
             throw .classifier(.notAClassifier(method: method))
         }
         let facts = try CertifiedFacts(

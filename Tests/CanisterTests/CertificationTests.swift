@@ -160,7 +160,8 @@ private func testSet(_ labels: [UInt8], _ pictures: [[UInt8]], classes: UInt8 = 
         #expect(witness.leaf("evaluation", "images") == [25])
         #expect(
             witness.leaf("evaluation", "confusion")
-                == confusion.flatMap { count in (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } })
+                == confusion.flatMap { count in (0..<4).map { UInt8(truncatingIfNeeded: count >> (8 * $0)) } }
+        )
         // The model's own proof leaves the evaluation out, and has the same root.
         let (_, model) = try self.witness(canister, .certifiedModel)
         #expect(model.digest == canister.system.certifiedData)

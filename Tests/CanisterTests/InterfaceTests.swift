@@ -38,7 +38,9 @@ private let checkout = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
     @Test func theModuleExportsEveryMethod() throws {
         let file = checkout.appendingPathComponent("Sources/CanisterWasm/Exports.swift")
         let exports = try String(contentsOf: file, encoding: .utf8)
-            .matches(of: /@_expose\(wasm, "(canister_(?:query|update|composite_query) [a-z_]+)"\)/).map { String($0.1) }
+            .matches(of: /@_expose\(wasm, "(canister_(?:query|update|composite_query) [a-z_]+)"\)/).map {
+                String($0.1)
+            }
         let expected = Method.allCases.map { method in
             let kind =
                 switch method.kind {

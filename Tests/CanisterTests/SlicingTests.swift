@@ -83,7 +83,8 @@ import Testing
             #expect((early.err == .variant("missing_chunks", .vector(missing))) == lost)
             #expect(try canister.call(.modelInfo).ok?["version"] == .nat64(lost ? 1 : 2))
             if lost {
-                #expect(try canister.call(.putChunk, file.chunk(place)).ok == .record(["remaining": .nat32(0)]))
+                #expect(
+                    try canister.call(.putChunk, file.chunk(place)).ok == .record(["remaining": .nat32(0)]))
                 #expect(try canister.call(.activate, .blob(file.sha256)).ok?["version"] == .nat64(2))
             }
             #expect(try canister.call(.modelInfo).ok?["sha256"] == .blob(file.sha256))

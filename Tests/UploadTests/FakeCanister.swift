@@ -103,7 +103,8 @@ final class TemporaryModel: Sendable {
                         bias: Array(repeating: 3, count: outputs),
                         multipliers: Array(repeating: 0.001, count: outputs), output: .logits)),
             ],
-            labels: (0..<outputs).map { Array("class \($0)".utf8) }, logitScale: 0.01, provenance: Array("{}".utf8))
+            labels: (0..<outputs).map { Array("class \($0)".utf8) }, logitScale: 0.01,
+            provenance: Array("{}".utf8))
         contents = ModelFile.write(model)
         path = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString + ".deai").path
         try Data(contents).write(to: URL(fileURLWithPath: path))

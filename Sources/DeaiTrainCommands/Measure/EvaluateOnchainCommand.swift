@@ -49,7 +49,9 @@ struct EvaluateOnchainCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (model, images) = try CommandFailure.wrapping { try load() }
-        let path = data ?? FileManager.default.temporaryDirectory
+        let path =
+            data
+            ?? FileManager.default.temporaryDirectory
             .appendingPathComponent("deai-test-set-\(ProcessInfo.processInfo.processIdentifier)").path
         defer { if data == nil { try? FileManager.default.removeItem(atPath: path) } }
         let plan = try explained {
@@ -72,7 +74,8 @@ struct EvaluateOnchainCommand: AsyncParsableCommand {
         }
         bar.clear()
         guard evaluation.dataSHA256 == hexadecimal(plan.sha256) else {
-            throw CommandFailure(.failure, "the certified evaluation is of other data: another one came between")
+            throw CommandFailure(
+                .failure, "the certified evaluation is of other data: another one came between")
         }
         report(Report(accuracy: evaluation.accuracy, evaluation: evaluation, certifiedAt: time, calls: calls))
     }
@@ -82,7 +85,8 @@ struct EvaluateOnchainCommand: AsyncParsableCommand {
             throw CommandFailure(.usage, "\(file) is a run folder: name the .deai file that was uploaded")
         }
         guard let name = dataset ?? Provenance(model)?.dataset.name, !name.isEmpty else {
-            throw CommandFailure(.usage, "\(file) does not say what it was trained on; name a data set with --dataset")
+            throw CommandFailure(
+                .usage, "\(file) does not say what it was trained on; name a data set with --dataset")
         }
         let loaded = try loadDataset(name, geometry: model.geometry).matching(labels: model.labelTexts)
         guard let test = loaded.test else {
@@ -105,7 +109,8 @@ struct EvaluateOnchainCommand: AsyncParsableCommand {
         Console.result("data hash    \(evaluation.dataSHA256)")
         Console.result(
             "instructions \(ProgressBar.grouped(Int(evaluation.instructions))) in \(report.calls) messages")
-        Console.result("certified by the subnet: hashes, counts and the whole confusion matrix (rows are labels)")
+        Console.result(
+            "certified by the subnet: hashes, counts and the whole confusion matrix (rows are labels)")
         for row in 0..<evaluation.classes {
             let counts = evaluation.confusion[(row * evaluation.classes)..<((row + 1) * evaluation.classes)]
             Console.result(counts.map { String(format: "%6d", $0) }.joined())

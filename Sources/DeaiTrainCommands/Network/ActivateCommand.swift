@@ -8,9 +8,11 @@ import Upload
 struct ActivateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "activate", abstract: "Serve a model that the canister has.",
-        discussion: "The canister hashes the whole file before it switches; a large one takes several messages.")
+        discussion:
+            "The canister hashes the whole file before it switches; a large one takes several messages.")
 
-    @Argument(help: "A version as `deai-train models` lists it, a SHA-256 in hexadecimal, or a local .deai file.")
+    @Argument(
+        help: "A version as `deai-train models` lists it, a SHA-256 in hexadecimal, or a local .deai file.")
     var model: String
 
     @OptionGroup var canister: CanisterOptions
@@ -95,7 +97,8 @@ struct DownloadCommand: AsyncParsableCommand {
         guard let version else { return try await client.modelInfo() }
         guard let model = try await client.models().first(where: { $0.version == version }) else {
             throw CommandFailure(
-                .failure, "the canister has no model version \(version): `deai-train models` lists what it has")
+                .failure,
+                "the canister has no model version \(version): `deai-train models` lists what it has")
         }
         return model
     }

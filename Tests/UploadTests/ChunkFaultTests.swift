@@ -1,15 +1,13 @@
-import Crypto
 import Foundation
 import InternetComputer
 import Synchronization
 import Testing
-
 import Upload
 
 /// A canister that keeps chunks in memory and fails as it is told.
-private final class FakeCanister: UploadTarget {
+private final class FaultyCanister: UploadTarget {
     enum Fault: String, CaseIterable, Sendable {
-        case none, lost, aborted, crashBefore, crashAfter, unfinished
+        case none, lost, aborted, crashBefore, crashAfter
     }
 
     struct State {
@@ -50,14 +48,14 @@ private final class FakeCanister: UploadTarget {
         let error: ClassifierError? = state.withLock { state in
             state.puts += 1
             let fires = index == place && !state.fired
-            if fires, fault != .none, fault != .unfinished { state.fired = true }
+            if fires, fault != .none { state.fired = true }
             guard state.isKnown else { return .refused(.unknownUpload) }
             guard fires else {
                 state.chunks[index] = data
                 return nil
             }
             switch fault {
-            case .none, .unfinished: state.chunks[index] = data
+            case .none: state.chunks[index] = data
             // The answer says yes, and the chunk is gone: only asking what is missing finds it.
             case .lost: break
             case .aborted:
@@ -89,7 +87,7 @@ private final class FakeCanister: UploadTarget {
     }
 }
 
-@Suite struct UploaderTests {
+@Suite struct ChunkFaultTests {
     private static let chunkBytes = 100
     private static let bytes = (0..<1_150).map { UInt8(truncatingIfNeeded: $0 * 7) }
 
@@ -100,7 +98,7 @@ private final class FakeCanister: UploadTarget {
     }
 
     /// Runs the upload once; whether it got as far as the model being read.
-    private func reachedTheEnd(_ canister: FakeCanister, _ plan: UploadPlan) async -> Bool {
+    private func reachedTheEnd(_ canister: FaultyCanister, _ plan: UploadPlan) async -> Bool {
         do throws(UploadError) {
             _ = try await Uploader(target: canister, parallelChunks: 3).upload(plan)
             return false
@@ -110,12 +108,14 @@ private final class FakeCanister: UploadTarget {
     }
 
     /// Whatever happens to one chunk, running the command until it gets through leaves the canister with the very file.
-    @Test(arguments: [FakeCanister.Fault.none, .lost, .aborted, .crashBefore, .crashAfter], 0..<12 as Range<UInt32>)
-    fileprivate func everyFaultAtEveryChunk(fault: FakeCanister.Fault, place: UInt32) async throws {
+    @Test(
+        arguments: [FaultyCanister.Fault.none, .lost, .aborted, .crashBefore, .crashAfter],
+        0..<12 as Range<UInt32>)
+    fileprivate func everyFaultAtEveryChunk(fault: FaultyCanister.Fault, place: UInt32) async throws {
         let (plan, file) = try plan()
         defer { try? FileManager.default.removeItem(at: file) }
         #expect(plan.chunkHashes.count == 12)
-        let canister = FakeCanister(fault, at: place)
+        let canister = FaultyCanister(fault, at: place)
         var runs = 0
         while true {
             runs += 1
@@ -137,60 +137,7 @@ private final class FakeCanister: UploadTarget {
         changed[700] ^= 1
         try Data(changed).write(to: file)
         await #expect(throws: UploadError.changed(path: file.path)) {
-            try await Uploader(target: FakeCanister(.none, at: 0)).upload(plan)
+            try await Uploader(target: FaultyCanister(.none, at: 0)).upload(plan)
         }
-    }
-}
-
-@Suite struct ProofTests {
-    private let canister: Principal
-    private let key: BLS12381.SecretKey
-    private let tree: HashTree
-
-    init() throws {
-        canister = try Principal(bytes: [3, 1])
-        key = try BLS12381.SecretKey(bytes: [UInt8](repeating: 0, count: 31) + [7])
-        func leaf(_ label: String, _ value: [UInt8]) -> HashTree {
-            .labeled(Array(label.utf8), .leaf(value))
-        }
-        tree = .level([
-            .labeled(Array("evaluation".utf8), .pruned([UInt8](repeating: 1, count: 32))),
-            .labeled(
-                Array("model".utf8), .level([leaf("sha256", [1, 2]), leaf("version", CertifiedFacts.natural(300))])),
-        ])
-    }
-
-    private func facts(
-        _ witness: HashTree, certified: [UInt8]? = nil, of owner: Principal? = nil
-    ) throws -> CertifiedFacts {
-        let state = HashTree.level([
-            .labeled(
-                Array("canister".utf8),
-                .labeled(
-                    (owner ?? canister).bytes,
-                    .labeled(Array("certified_data".utf8), .leaf(certified ?? tree.digest)))),
-            .labeled(Array("time".utf8), .leaf(CertifiedFacts.natural(1_000_000_000))),
-        ])
-        return try CertifiedFacts(
-            certificate: Certificate(signing: state, with: key).encoded(),
-            witness: witness.cbor.encoded(selfDescribed: true), canister: canister,
-            rootKey: key.publicKey.der, freshness: nil)
-    }
-
-    @Test func factsAreThoseOfTheWitness() throws {
-        let facts = try facts(tree)
-        #expect(facts.time == 1_000_000_000)
-        try facts.check("model", "version", [0xac, 0x02], "version")
-        #expect(throws: ProofError.otherFact("hash")) { try facts.check("model", "sha256", [1, 3], "hash") }
-        // What is pruned is not proven.
-        #expect(throws: ProofError.otherFact("images")) {
-            try facts.check("evaluation", "images", [1], "images")
-        }
-    }
-
-    @Test func anotherRootOrCanisterProvesNothing() throws {
-        #expect(throws: ProofError.otherRoot) { try facts(tree, certified: [UInt8](repeating: 0, count: 32)) }
-        #expect(throws: ProofError.otherRoot) { try facts(.leaf([1])) }
-        #expect(throws: ProofError.otherRoot) { try facts(tree, of: Principal(bytes: [4, 1])) }
     }
 }
