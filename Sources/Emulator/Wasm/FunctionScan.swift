@@ -13,8 +13,6 @@ struct FunctionScan {
         case functionIndex(UInt32)
         /// Before the operator: charge the 32-bit or 64-bit size on top of the stack.
         case dynamicCharge(wide: Bool)
-        /// After a call, which changed the counter.
-        case afterCall
         /// Replace memory.grow by a grow that asks the host.
         case memoryGrow
     }
@@ -32,7 +30,6 @@ struct FunctionScan {
     /// data.drop or elem.drop: state of the instance that lies in no memory and no global.
     var dropsSegments = false
     var growsMemory = false
-    var hasLoop = false
 
     /// Bytes of the local declarations of the function last scanned, and the number of locals they declare.
     var locals = 0..<0
@@ -58,7 +55,6 @@ struct FunctionScan {
         operators = 0
         complexity = 0
         growsMemory = false
-        hasLoop = false
         var reader = WasmReader(bytes, body)
         try scanLocals(&reader)
         try scalar.withUnsafeBufferPointer { (costs) throws(WasmError) in
@@ -103,7 +99,7 @@ struct FunctionScan {
             case 0x44: try reader.skip(8)
             case 0x45...0xc4, 0x01, 0x1a, 0x1b, 0xd1: break
             case 0x02: try blockType(&reader); depth += 1
-            case 0x03: try blockType(&reader); depth += 1; splits = true; opensLoop = true; hasLoop = true
+            case 0x03: try blockType(&reader); depth += 1; splits = true; opensLoop = true
             case 0x04: try blockType(&reader); depth += 1; splits = true
             case 0x05, 0x00, 0x0f: splits = true
             case 0x0b: depth -= 1; splits = true
@@ -112,15 +108,9 @@ struct FunctionScan {
                 for _ in 0..<(try reader.u32()) { try reader.skipInteger() }
                 try reader.skipInteger()
                 splits = true
-            case 0xd2: try function(&reader, position)
-            case 0x10:
-                try function(&reader, position)
-                edits.append(Edit(position: reader.position, end: reader.position, kind: .afterCall))
+            case 0x10, 0xd2: try function(&reader, position)
             case 0x12: try function(&reader, position); splits = true
-            case 0x11:
-                try reader.skipInteger()
-                try reader.skipInteger()
-                edits.append(Edit(position: reader.position, end: reader.position, kind: .afterCall))
+            case 0x11: try reader.skipInteger(); try reader.skipInteger()
             case 0x13: try reader.skipInteger(); try reader.skipInteger(); splits = true
             case 0x1c: for _ in 0..<(try reader.u32()) { try valueType(&reader) }
             case 0x25, 0x26:

@@ -50,10 +50,6 @@ struct Instrumentation {
     private let addressType: UInt8
     private var operators = 0
     private var isReusable = true
-    /// Local of the current function that holds the counter's value too; nil where there is none.
-    ///
-    /// In a loop the subtraction then waits for a register and not for the store of the iteration before.
-    private var cached: UInt32?
     private var body = WasmWriter()
 
     /// Instruments a module that was parsed and that the engine accepted; checks the limits on functions on the way.
@@ -292,18 +288,12 @@ struct Instrumentation {
     private mutating func rewrite(_ range: Range<Int>, _ scan: FunctionScan, parameters: UInt64) {
         body.bytes.removeAll(keepingCapacity: true)
         let spare = UInt32(truncatingIfNeeded: parameters + scan.localCount)
-        cached = scan.hasLoop ? spare + (scan.growsMemory ? 1 : 0) : nil
-        body.u32(scan.localGroups + (scan.growsMemory ? 1 : 0) + (scan.hasLoop ? 1 : 0))
+        body.u32(scan.localGroups + (scan.growsMemory ? 1 : 0))
         body.append(source, scan.locals)
         if scan.growsMemory {
             body.u32(1)
             body.byte(addressType)
         }
-        if scan.hasLoop {
-            body.u32(1)
-            body.byte(0x7e)
-        }
-        reload()
         var copied = scan.locals.upperBound
         var point = scan.points.startIndex
         func flush(_ pass: inout Instrumentation, upTo position: Int) {
@@ -321,8 +311,6 @@ struct Instrumentation {
             case .dynamicCharge(let wide):
                 body.byte(0x10)
                 body.u32(firstHelper + (wide ? 1 : 0))
-                reload()
-            case .afterCall: reload()
             case .functionIndex(let index):
                 body.u32(index + shift)
             case .memoryGrow:
@@ -337,7 +325,6 @@ struct Instrumentation {
                 body.u32(spare)
                 body.byte(0x10)
                 body.u32(HostFunction.tryGrowMemory.rawValue)
-                reload()
             }
             copied = edit.end
         }
@@ -351,42 +338,22 @@ struct Instrumentation {
 
     @inline(__always)
     private mutating func charge(_ point: FunctionScan.Point) {
-        body.byte(cached == nil ? 0x23 : 0x20)
-        body.u32(cached ?? counter)
+        body.byte(0x23)
+        body.u32(counter)
         body.byte(0x42)
         body.s64(Int64(point.cost))
         body.byte(0x7d)
-        if let cached {
-            body.byte(0x22)
-            body.u32(cached)
-        }
         body.byte(0x24)
         body.u32(counter)
-        if point.reentrant { appendTest(to: &body, cached) }
-    }
-
-    /// The local takes the counter's value again.
-    @inline(__always)
-    private mutating func reload() {
-        guard let cached else { return }
-        body.byte(0x23)
-        body.u32(counter)
-        body.byte(0x21)
-        body.u32(cached)
+        if point.reentrant { appendTest(to: &body) }
     }
 
     /// counter < 0 → out_of_instructions
-    private func appendTest(to out: inout WasmWriter, _ cached: UInt32? = nil) {
-        out.byte(cached == nil ? 0x23 : 0x20)
-        out.u32(cached ?? counter)
+    private func appendTest(to out: inout WasmWriter) {
+        out.byte(0x23)
+        out.u32(counter)
         out.bytes.append(contentsOf: [0x42, 0, 0x53, 0x04, 0x40, 0x10])
         out.u32(HostFunction.outOfInstructions.rawValue)
-        if let cached {
-            out.byte(0x23)
-            out.u32(counter)
-            out.byte(0x21)
-            out.u32(cached)
-        }
         out.byte(0x0b)
     }
 
