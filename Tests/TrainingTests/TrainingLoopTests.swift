@@ -157,7 +157,8 @@ import Training
         #expect(try JSONDecoder().decode(Hyperparameters.self, from: plain) == Hyperparameters())
         var hyper = Hyperparameters()
         try TrainingLoopTests.everything(&hyper)
-        #expect(try JSONDecoder().decode(Hyperparameters.self, from: try JSONEncoder().encode(hyper)) == hyper)
+        #expect(
+            try JSONDecoder().decode(Hyperparameters.self, from: try JSONEncoder().encode(hyper)) == hyper)
     }
 
     @Test func theSeedMatters() throws {
