@@ -117,7 +117,10 @@ let package = Package(
         tests("Acceleration"),
         tests("Training", ["Acceleration"]),
         tests("Export"),
-        tests("Interchange", ["Inference", "Kernels", "NeuralNetwork"], resources: [.copy("Vectors")]),
+        tests(
+            "Interchange",
+            ["Inference", "Kernels", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            resources: [.copy("Vectors")]),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
         tests("Upload"),

@@ -15,5 +15,5 @@ if [ -z "$plugin" ]; then
     swift build -c release --product protoc-gen-swift >&2
     plugin=$(swift build -c release --show-bin-path)/protoc-gen-swift
 fi
-protoc --plugin=protoc-gen-swift="$plugin" --proto_path="$schema" --swift_out="$schema" onnx.proto
+protoc --plugin=protoc-gen-swift="$plugin" --proto_path="$schema" --swift_opt=Visibility=Package --swift_out="$schema" onnx.proto
 echo "$schema/onnx.pb.swift"

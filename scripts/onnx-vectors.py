@@ -138,7 +138,7 @@ def keras_like():
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
     onnx.checker.check_model(model)
     images = rng.integers(0, 256, (IMAGES, 8, 8, 3))
-    x = torch.tensor(images.transpose(0, 3, 1, 2), dtype=torch.float64) 
+    x = (torch.tensor(images.transpose(0, 3, 1, 2), dtype=torch.float64) - 128) / 64
     x = nn.functional.pad(x, (0, 1, 0, 1))  # SAME with stride 2 on 8 rows: one more row at the end
     y = nn.functional.conv2d(x, torch.tensor(constants["f1"]).double(), torch.tensor(b1).double(), stride=2)
     y = torch.relu(y).permute(0, 2, 3, 1).reshape(IMAGES, -1)

@@ -12,7 +12,8 @@ public struct DeaiTrain: AsyncParsableCommand {
                 name: "Train",
                 subcommands: [
                     DatasetsCommand.self, FitCommand.self, RunsCommand.self, ReportCommand.self,
-                    EvaluateCommand.self, ExportCommand.self, InspectCommand.self, LearningRateCommand.self,
+                    EvaluateCommand.self, ImportCommand.self, ExportCommand.self, InspectCommand.self,
+                    LearningRateCommand.self,
                 ]),
             CommandGroup(name: "Deploy", subcommands: NetworkCommands.all),
             CommandGroup(

@@ -6,7 +6,7 @@ public struct FloatModel: Sendable {
     public let architecture: Architecture
     public let preprocessing: Preprocessing
     public let labels: [String]
-    /// In declaration order.
+    /// In declaration order, followed by running statistics where the network has any.
     public let parameters: [[Float]]
 
     public init(
@@ -32,7 +32,7 @@ public struct FloatModel: Sendable {
             }
             checkpoint = found
             architecture = try configuration.network.architecture()
-            let expected = try Network(architecture).parameters.map(\.count)
+            let expected = try Network(architecture).variableCounts
             guard checkpoint.parameters.map(\.count) == expected else {
                 throw RunError.mismatch(
                     file: folder.checkpointPath(slot), what: "network",

@@ -78,6 +78,15 @@ public struct Network: Sendable {
         state.map { [Float](repeating: $0.role == .variance ? 1 : 0, count: $0.count) }
     }
 
+    /// The lengths of all parameters, and then of all running statistics.
+    public var variableCounts: [Int] { parameters.map { $0.count } + state.map { $0.count } }
+
+    /// Parameters, and the running statistics that follow them.
+    func parted(_ variables: [[Float]]) -> (parameters: [[Float]], state: [[Float]]) {
+        let count = min(parameters.count, variables.count)
+        return (Array(variables[..<count]), Array(variables[count...]))
+    }
+
     /// New parameter leaves in declaration order.
     public func parameterValues(in graph: Graph) -> [Value] { parameters.map { graph.parameter($0.shape) } }
 

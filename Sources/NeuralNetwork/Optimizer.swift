@@ -2,6 +2,9 @@ import Kernels
 
 /// A rule that moves parameters against their gradients.
 public protocol Optimizer: Sendable {
+    /// May change between steps.
+    var learningRate: Float { get set }
+
     /// Numbers remembered for each number of a parameter, zero at the start.
     var stateSlots: Int { get }
 

@@ -38,14 +38,20 @@ public protocol TrainingEngine<Rule>: AnyObject {
 }
 
 extension TrainingEngine {
-    /// Goes on from saved parameters and optimizer state, for networks without running statistics.
+    /// Parameters and then running statistics: all that a network needs to be used, in the form in which it is kept.
+    public var variables: [[Float]] { parameters + state }
+
+    /// Goes on from saved parameters, followed by running statistics where the network has any, and optimizer state.
     public func restore(parameters: [[Float]], optimizerState: [[Float]], steps: Int = 0) throws(LearnerError) {
-        try restore(parameters: parameters, optimizerState: optimizerState, state: [], steps: steps)
+        let (trained, running) = network.parted(parameters)
+        try restore(parameters: trained, optimizerState: optimizerState, state: running, steps: steps)
     }
 }
 
 /// What gives logits for any number of images, whatever runs it.
 public protocol EvaluationEngine: AnyObject {
+    var network: Network { get }
+
     /// One row of classes for each of `count` images.
     ///
     /// - Parameter state: running statistics in the order of `Network.state`.
@@ -55,11 +61,12 @@ public protocol EvaluationEngine: AnyObject {
 }
 
 extension EvaluationEngine {
-    /// Logits of networks without running statistics.
+    /// Logits from parameters, followed by running statistics where the network has any.
     public func logits(
         pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters: [[Float]]
     ) throws(LearnerError) -> [Float] {
-        try logits(pixels: pixels, count: count, parameters: parameters, state: [])
+        let (trained, running) = network.parted(parameters)
+        return try logits(pixels: pixels, count: count, parameters: trained, state: running)
     }
 }
 

@@ -50,13 +50,66 @@ struct OpVector: Decodable, Sendable, CustomTestStringConvertible {
         case "softmax": softmax(x[0])
         case "logSoftmax": logSoftmax(x[0])
         case "cross entropy": softmaxCrossEntropy(logits: x[0], targets: x[1])
+        case "smoothed cross entropy": softmaxCrossEntropy(logits: x[0], targets: x[1], labelSmoothing: 0.1)
+        case "mean squared error": meanSquaredError(x[0], x[1])
+        default: buildActivation(x) ?? buildPart(x) ?? buildLayer(x)
+        }
+    }
+}
+
+extension OpVector {
+    private func buildActivation(_ x: [Value]) -> Value? {
+        switch name {
+        case "sigmoid": sigmoid(x[0])
+        case "tanh": tanh(x[0])
+        case "erf": erf(x[0])
+        case "gelu": gelu(x[0])
+        case "silu": silu(x[0])
+        case "relu6": relu6(x[0])
+        case "hardSwish": hardSwish(x[0])
+        case "clamp": clamp(x[0], -0.4, 0.5)
+        case "pow 3": pow(x[0], 3)
+        case "pow 2.5": pow(x[0], 2.5)
+        case "abs": abs(x[0])
+        default: nil
+        }
+    }
+
+    private func buildPart(_ x: [Value]) -> Value? {
+        switch name {
+        case "select": select(x[0], x[1], x[2])
+        case "maximum": maximum(x[0], x[1])
+        case "max": max(x[0], axes: [0, 2])
+        case "min": min(x[0], axes: [1], keepDims: true)
+        case "variance": variance(x[0], axes: [0, 2])
+        case "variance unbiased": variance(x[0], axes: [1], unbiased: true)
+        case "concatenate": concatenate(x, axis: 1)
+        case "pad": pad(x[0], before: [0, 1, 1, 0], after: [0, 0, 2, 0])
+        case "slice": slice(x[0], [1..<3, 2..<5])
+        case "gather":
+            gather(x[0], concatenate([4, 1, 4].map { reshape(x[0].graph.constant($0), [1]) }, axis: 0), axis: 1)
+        case "batched matmul": matmul(x[0], x[1])
+        default: nil
+        }
+    }
+
+    private func buildLayer(_ x: [Value]) -> Value? {
+        switch name {
+        case "conv2d depthwise": conv2d(x[0], x[1], x[2], padding: 1, groups: 9)
+        case "conv2d depthwise stride 2": conv2d(x[0], x[1], stride: 2, padding: 1, groups: 4)
+        case "conv2d groups 2 dilation 2": conv2d(x[0], x[1], x[2], padding: 2, dilation: 2, groups: 2)
+        case "averagePool2d 3/2": averagePool2d(x[0], window: 3, stride: 2)
+        case "globalAveragePool": globalAveragePool(x[0])
+        case "batchNorm": batchNorm(x[0], scale: x[1], shift: x[2]).value
+        case "normalize": normalize(x[0], scale: x[1], shift: x[2], mean: x[3], variance: x[4])
+        case "layerNorm": layerNorm(x[0], scale: x[1], shift: x[2])
         default: nil
         }
     }
 }
 
 @Suite struct OpVectorTests {
-    @Test func vectorsAreThere() { #expect(OpVector.all.count == 27) }
+    @Test func vectorsAreThere() { #expect(OpVector.all.count == 59) }
 
     /// Results and gradients against PyTorch in float64; the bound grows with the number of summed terms.
     @Test(arguments: OpVector.all) func agreesWithPyTorch(_ vector: OpVector) throws {

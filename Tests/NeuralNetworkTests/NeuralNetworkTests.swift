@@ -11,6 +11,8 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
     /// Counts of the PyTorch baseline's models.
     @Test(arguments: [
         (Preset.mlp, 101_770, 101_632), (.lenet5, 61_706, 416_520), (.convnet, 421_642, 4_241_152),
+        (.resnet8, 77_754, 9_345_920), (.resnet20, 272_186, 31_021_952), (.dscnn, 21_066, 1_716_032),
+        (.mobilenet, 99_002, 8_799_328),
     ])
     func presetsHaveKnownCosts(_ preset: Preset, parameters: Int, multiplyAccumulates: Int) throws {
         let network = try network(preset)
@@ -198,7 +200,7 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
     /// Any batch size, the last batch not full, gives each image the same bits.
     @Test(arguments: Preset.allCases) func batchesDoNotChangeLogits(_ preset: Preset) throws {
         let network = try network(preset)
-        let parameters = network.initialParameters(seed: 1)
+        let parameters = network.initialParameters(seed: 1) + network.initialState()
         var random = SplitMix64(seed: 2)
         let data = Batch(&random, count: 7, step: 0)
         var all: [[Float]] = []

@@ -72,7 +72,7 @@ struct BenchCommand: ParsableCommand {
         let learner = try Learner(
             network: network, preprocessing: preprocessing, batch: batch,
             optimizer: SGD(learningRate: 0.01, momentum: 0.9), seed: 1, workers: workers)
-        let parameters = learner.parameters
+        let parameters = learner.variables
         let trained = try rate(images: batch) {
             _ = try pixels.withUnsafeBufferPointer { pixels in
                 try labels.withUnsafeBufferPointer { try learner.step(pixels: pixels, labels: $0) }

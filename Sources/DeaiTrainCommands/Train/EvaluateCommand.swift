@@ -21,6 +21,9 @@ struct EvaluateCommand: ParsableCommand {
     @Option(help: "Which weights of a run: best or last.")
     var checkpoint = RunFolder.Slot.best
 
+    @Option(help: "Also write the logits to this file: a row of little-endian binary32 for each image.")
+    var logits: String?
+
     @OptionGroup var threads: ThreadOptions
 
     @Option(help: "Exit with 2 when the accuracy is below this fraction, for example 0.88.")
@@ -44,7 +47,7 @@ struct EvaluateCommand: ParsableCommand {
         let bar = ProgressBar("evaluate", unit: "images")
         defer { bar.clear() }
         let part: (name: String, images: LabelledImages)
-        let result: Evaluation
+        let found: [Float]
         let labels: [String]
         let workers = threads.workers
         func show(_ done: Int, _ images: LabelledImages) {
@@ -57,10 +60,10 @@ struct EvaluateCommand: ParsableCommand {
             part = try images(
                 of: try loadDataset(of: configuration, orNamed: dataset), labels: labels,
                 hyperparameters: configuration.hyperparameters)
-            result = try FloatClassifier(
+            found = try FloatClassifier(
                 architecture: model.architecture, preprocessing: model.preprocessing,
                 parameters: model.parameters, workers: workers
-            ).evaluate(part.images) { show($0, part.images) }
+            ).logits(part.images) { show($0, part.images) }
         case .file(let model, _):
             let provenance = Provenance(model)
             labels = model.labelTexts
@@ -71,11 +74,14 @@ struct EvaluateCommand: ParsableCommand {
             part = try images(
                 of: try loadDataset(name, geometry: model.geometry), labels: labels,
                 hyperparameters: provenance?.hyperparameters)
-            result = IntegerClassifier(model, workers: workers).evaluate(part.images) {
-                show($0, part.images)
-            }
+            found = IntegerClassifier(model, workers: workers).logits(part.images) { show($0, part.images) }
+                .map { Float($0) * model.logitScale }
         }
         bar.clear()
+        if let logits {
+            try AtomicFile.write(found.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }, to: logits)
+        }
+        let result = Evaluation(logits: found, targets: part.images.targets, classes: labels.count)
         report(result, part.name, labels)
         return result.accuracy
     }

@@ -19,6 +19,8 @@ struct ExportCommand: ParsableCommand {
     @Option(name: .shortAndLong, help: "The file to write. Default: model.deai in the run folder.")
     var output: String?
 
+    @OptionGroup var interchange: InterchangeOptions
+
     @Option(
         help:
             "Activation ranges: auto (best on the validation images), minmax, mse, percentile or percentile:SHARE."
@@ -87,6 +89,8 @@ struct ExportCommand: ParsableCommand {
         let result = try exporter.export(folder, configuration, dataset: dataset)
         let path = output ?? runPath + "/model.deai"
         try AtomicFile.write(result.bytes, to: path)
+        try interchange.write(
+            try FloatModel(folder, configuration, slot: checkpoint), result.model, provenance: result.provenance)
         guard let report = result.provenance.accuracy else { return 0 }
         let hash = hexadecimal(ModelFile.contentHash(result.bytes))
         if json {

@@ -1,4 +1,5 @@
 import Export
+import Interchange
 import Training
 
 extension CommandFailure {
@@ -9,6 +10,8 @@ extension CommandFailure {
         case let error as DatasetError: self.init(error.exitStatus, error.description)
         case let error as RunError: self.init(error.exitStatus, error.description)
         case let error as ExportError: self.init(error.exitStatus, error.description)
+        case let error as ONNXError: self.init(error.exitStatus, error.description)
+        case let error as SafetensorsError: self.init(.badData, error.description)
         default: self.init(.failure, "\(error)")
         }
     }
@@ -19,6 +22,16 @@ extension CommandFailure {
             return try body()
         } catch {
             throw CommandFailure(trainingSide: error)
+        }
+    }
+}
+
+extension ONNXError {
+    var exitStatus: ExitStatus {
+        switch self {
+        case .file: .inputOutput
+        case .malformed, .graph, .tensor, .node: .badData
+        case .unsupported: .failure
         }
     }
 }

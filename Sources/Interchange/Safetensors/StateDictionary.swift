@@ -59,6 +59,10 @@ public enum StateDictionary {
         } catch {
             throw .header("the layers do not make a network (\(error))")
         }
+        for spec in network.parameters where spec.role != .weight && spec.role != .bias {
+            let name = architecture.layers[spec.layer].name
+            throw .header("layer \(spec.layer) (\(name)) has parameters that have no name here yet")
+        }
         return network.parameters.map { spec in
             let shape = (0..<spec.shape.rank).map { spec.shape[$0] }
             let isWeight = spec.role == .weight

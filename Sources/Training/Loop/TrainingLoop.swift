@@ -98,8 +98,8 @@ public final class TrainingLoop {
             epochs: progress.epoch, bestEpoch: progress.bestEpoch,
             bestValidationAccuracy: validation.count == 0
                 ? nil : Double(progress.bestCorrect) / Double(validation.count),
-            weightHash: hexadecimal(weightHash(of: learner.parameters)),
-            bestWeightHash: hexadecimal(weightHash(of: best?.parameters ?? learner.parameters)),
+            weightHash: hexadecimal(weightHash(of: learner.variables)),
+            bestWeightHash: hexadecimal(weightHash(of: best?.parameters ?? learner.variables)),
             seconds: (clock.now - start) / .seconds(1), stoppedEarly: hasStalled(progress) ? true : nil)
         try emit(.finished(finish), observe)
         return .finished(finish)
@@ -178,7 +178,7 @@ public final class TrainingLoop {
             return try learner.step(loaded)
         } catch .notFinite {
             let place = try Divergence.place(
-                in: learner.network, configuration.preprocessing, parameters: learner.parameters,
+                in: learner.network, configuration.preprocessing, parameters: learner.variables,
                 pixels: loaded.pixels)
             throw .diverged(divergence(progress, step: progress.step + 1, loss: nil, place: place))
         } catch {
@@ -211,7 +211,7 @@ public final class TrainingLoop {
     ) throws(RunError) {
         var result: Evaluation?
         if validation.count > 0 {
-            classifier.parameters = learner.parameters
+            classifier.parameters = learner.variables
             result = try classifier.evaluate(validation)
         }
         let trainLoss = progress.lossSum / Double(stepsPerEpoch)
@@ -253,7 +253,7 @@ public final class TrainingLoop {
             step: progress.step, lossSum: progress.lossSum, correct: progress.correct,
             bestEpoch: progress.bestEpoch, bestCorrect: progress.bestCorrect)
         let checkpoint = Checkpoint(
-            header: header, parameters: learner.parameters, optimizerState: learner.optimizerState)
+            header: header, parameters: learner.variables, optimizerState: learner.optimizerState)
         try folder.save(checkpoint, as: slot)
         try emit(.saved(slot: slot, epoch: progress.epoch, step: progress.step), observe)
     }

@@ -1,3 +1,4 @@
+import Foundation
 import NeuralNetwork
 
 /// An `Architecture` as JSON: the text form that a run folder keeps.
@@ -27,6 +28,83 @@ public struct NetworkDescription: Equatable, Sendable, Codable {
     /// The network in one line, the same for equal networks: what a checkpoint is compared by.
     public var summary: String {
         "\(name) \(input) > " + layers.map(\.summary).joined(separator: " > ")
+    }
+}
+
+extension NetworkDescription {
+    /// A network of one's own: a JSON object with `layers` and, if wanted, `name`; input and classes come from the data.
+    private struct File: Decodable {
+        var name: String?
+        var layers: [LayerDescription]
+    }
+
+    /// The network that `model` names, for images of this geometry.
+    ///
+    /// - Parameter model: a preset, `preset:multiplier` such as `mobilenet:0.5`, or a file ending in `.json`.
+    public static func architecture(
+        named model: String, input: ImageGeometry, classes: Int
+    ) throws(RunError) -> Architecture {
+        if model.hasSuffix(".json") { return try architecture(file: model, input: input, classes: classes) }
+        let parts = model.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let preset = try Preset.named(parts[0])
+        var multiplier: Float = 1
+        if parts.count == 2 {
+            guard preset.hasWidth else { throw .invalid("\(preset.name) has no width multiplier") }
+            guard let number = Float(parts[1]), number >= 0.1, number <= 10 else {
+                throw .invalid("“\(parts[1])” is no width multiplier; give a number from 0.1 to 10")
+            }
+            multiplier = number
+        }
+        var architecture = preset.architecture(
+            height: input.height, width: input.width, channels: input.channels, classes: classes,
+            multiplier: multiplier)
+        architecture.name = Array(model.utf8)
+        return architecture
+    }
+
+    private static func architecture(
+        file: String, input: ImageGeometry, classes: Int
+    ) throws(RunError) -> Architecture {
+        let bytes: [UInt8]
+        do {
+            bytes = try HostFile.read(file, limit: 1 << 20)
+        } catch {
+            throw .invalid("\(error)")
+        }
+        let found: File
+        do {
+            found = try JSONDecoder().decode(File.self, from: Data(bytes))
+        } catch let error as DecodingError {
+            throw .invalid("\(file): \(error.sentence)")
+        } catch {
+            throw .invalid("\(file): \(error)")
+        }
+        let base = file.split(separator: "/").last.map { String($0.dropLast(5)) } ?? "network"
+        let layers: [Layer]
+        do {
+            layers = try LayerDescription.layers(found.layers, classes: classes, at: "layer")
+        } catch {
+            throw .invalid("\(file): \(error)")
+        }
+        return Architecture(
+            name: Array((found.name ?? base).utf8), inputHeight: input.height, inputWidth: input.width,
+            inputChannels: input.channels, classes: classes, layers: layers)
+    }
+}
+
+extension DecodingError {
+    /// Where in the file, and what is wrong there.
+    fileprivate var sentence: String {
+        func place(_ path: [any CodingKey]) -> String {
+            let text = path.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }.joined()
+            return text.isEmpty ? "" : "at \(text.drop { $0 == "." }): "
+        }
+        switch self {
+        case .keyNotFound(let key, let context): return place(context.codingPath) + "“\(key.stringValue)” is missing"
+        case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+            return place(context.codingPath) + context.debugDescription
+        @unknown default: return "it cannot be read"
+        }
     }
 }
 

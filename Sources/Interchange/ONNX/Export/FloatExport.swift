@@ -37,7 +37,7 @@ public enum ONNXWriter {
             let output = index == a.layers.count - 1 ? "logits" : nil
             let shape = network.layerShapes[index]
             switch layer {
-            case .conv2d(let filters, let kernel, let stride, let padding):
+            case .conv2d(let filters, let kernel, let stride, let padding, dilation: 1, groups: 1, bias: true):
                 let weights = ONNXOrder.filters(parameters[next], kernel: (kernel, kernel), outputs: filters)
                 let inputs = [
                     value, builder.store("\(index).weight", [filters, extent.channels, kernel, kernel], weights),
@@ -63,6 +63,7 @@ public enum ONNXWriter {
             case .flatten:
                 value = builder.add("Flatten", name, [value], output: output, integers: [("axis", 1)])
                 if extent.height * extent.width > 1 { flattened = extent }
+            default: throw .unsupported("layer \(index) (\(layer.name)) has no ONNX form here yet")
             }
             if shape.rank == 4 { extent = Extent(height: shape[1], width: shape[2], channels: shape[3]) }
         }

@@ -11,6 +11,17 @@ public struct ImportedNetwork: Sendable {
     public let labels: [String]?
     /// What a person should know: steps left out, small differences at borders.
     public let notes: [String]
+
+    public init(
+        architecture: Architecture, parameters: [[Float]], preprocessing: Preprocessing, labels: [String]?,
+        notes: [String]
+    ) {
+        self.architecture = architecture
+        self.parameters = parameters
+        self.preprocessing = preprocessing
+        self.labels = labels
+        self.notes = notes
+    }
 }
 
 /// Reads image classifiers from ONNX files.

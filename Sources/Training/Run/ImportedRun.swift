@@ -1,0 +1,38 @@
+import NeuralNetwork
+
+extension RunConfiguration {
+    /// The configuration of a run whose weights come from elsewhere, with the preprocessing they were trained for.
+    ///
+    /// - Parameter labels: the classes of the network in the order of its logits.
+    public init(
+        toolkitVersion: String, dataset: Dataset, labels: [String], network: Architecture,
+        preprocessing: Preprocessing
+    ) {
+        self.toolkitVersion = toolkitVersion
+        self.dataset = DatasetRecord(dataset)
+        self.labels = labels
+        self.network = NetworkDescription(network)
+        zeroPoints = preprocessing.zeroPoints
+        pixelScale = preprocessing.scale
+        hyperparameters = Hyperparameters()
+    }
+}
+
+extension RunFolder {
+    /// Starts a run with weights that came from elsewhere, as its best and its last, before any epoch.
+    public static func create(
+        _ path: String, configuration: RunConfiguration, importing parameters: [[Float]], force: Bool
+    ) throws(RunError) -> RunFolder {
+        let folder = try create(path, configuration: configuration, force: force)
+        let header = Checkpoint.Header(
+            toolkitVersion: configuration.toolkitVersion, network: configuration.network.summary,
+            datasetHash: configuration.dataset.sha256, seed: configuration.hyperparameters.seed, epoch: 0, step: 0,
+            lossSum: 0, correct: 0, bestEpoch: 0, bestCorrect: -1)
+        let checkpoint = Checkpoint(
+            header: header, parameters: parameters,
+            optimizerState: parameters.map { [Float](repeating: 0, count: $0.count) })
+        try folder.save(checkpoint, as: .best)
+        try folder.save(checkpoint, as: .last)
+        return folder
+    }
+}
