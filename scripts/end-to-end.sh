@@ -53,7 +53,7 @@ weights() { "$tool" inspect "$1" --checkpoint last --json | field weightHash; }
 cd "$work"
 
 echo "end-to-end: train, interrupt, resume"
-fit=("$tool" fit --dataset "$sample" --model lenet5 --epochs 12 --seed 1)
+fit=("$tool" fit --dataset "$sample" --model lenet5 --epochs 12 --seed 1 --executor portable)
 expect 0 'test accuracy' "${fit[@]}" --run whole --threads 2
 expect 0 'test accuracy' "${fit[@]}" --run serial --threads 1
 check "threads 1 and 2 end in other weights" test "$(digest whole/checkpoints/last.ckpt)" = "$(digest serial/checkpoints/last.ckpt)"

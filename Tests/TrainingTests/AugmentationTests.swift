@@ -8,7 +8,8 @@ private func images(channels: Int = 1, count: Int = 6, height: Int = 5, width: I
     let geometry = ImageGeometry(height: height, width: width, channels: channels)
     var random = SplitMix64(seed: 3)
     return LabelledImages(
-        geometry: geometry, pixels: (0..<count * geometry.byteCount).map { _ in UInt8(1 + random.index(below: 255)) },
+        geometry: geometry,
+        pixels: (0..<count * geometry.byteCount).map { _ in UInt8(1 + random.index(below: 255)) },
         targets: (0..<count).map { UInt8($0 % 3) })
 }
 
@@ -42,7 +43,8 @@ private func all(_ images: LabelledImages) -> ArraySlice<Int32> { (0..<Int32(ima
 
     @Test(arguments: [
         ("mixip:0.2", "mixup"), ("crop", "crop:PIXELS"), ("crop:1.5", "whole"), ("flip:1", "no number"),
-        ("scale:2", "0.9"), ("rotate:-1", "NUMBER"), ("", "There are"), ("flip,", "There are"), ("erase:nan", "NUMBER"),
+        ("scale:2", "0.9"), ("rotate:-1", "NUMBER"), ("", "There are"), ("flip,", "There are"),
+        ("erase:nan", "NUMBER"),
     ])
     func refusesOtherTexts(text: String, hint: String) {
         let error = #expect(throws: RunError.self) { try Augmentation(text) }
@@ -83,7 +85,9 @@ private func all(_ images: LabelledImages) -> ArraySlice<Int32> { (0..<Int32(ima
         let batch = try source(images, "flip").batch(all(images), epoch: 0, step: 0)
         var flipped = 0
         for index in 0..<200 {
-            let (old, new) = (images.pixels[index * 20..<index * 20 + 20], batch.pixels[index * 20..<index * 20 + 20])
+            let (old, new) = (
+                images.pixels[index * 20..<index * 20 + 20], batch.pixels[index * 20..<index * 20 + 20]
+            )
             if Array(old) == Array(new) { continue }
             flipped += 1
             for y in 0..<5 {
@@ -97,7 +101,8 @@ private func all(_ images: LabelledImages) -> ArraySlice<Int32> { (0..<Int32(ima
     /// A flat image stays flat whatever its border is taken for; a turned one differs and keeps its mean.
     @Test func turnsAndSizes() throws {
         let flat = LabelledImages(
-            geometry: ImageGeometry(height: 8, width: 9, channels: 1), pixels: [UInt8](repeating: 90, count: 72),
+            geometry: ImageGeometry(height: 8, width: 9, channels: 1),
+            pixels: [UInt8](repeating: 90, count: 72),
             targets: [0])
         #expect(try source(flat, "rotate:30,scale:0.3").batch([0], epoch: 0, step: 0).pixels == flat.pixels)
         let side = 21
@@ -160,7 +165,8 @@ private func all(_ images: LabelledImages) -> ArraySlice<Int32> { (0..<Int32(ima
         let geometry = ImageGeometry(height: 12, width: 10, channels: 1)
         let classes = (0..<24).map { UInt8($0 % 3) }
         let images = LabelledImages(
-            geometry: geometry, pixels: classes.flatMap { [UInt8](repeating: $0 * 100, count: 120) }, targets: classes)
+            geometry: geometry, pixels: classes.flatMap { [UInt8](repeating: $0 * 100, count: 120) },
+            targets: classes)
         let source = try source(images, text)
         var mixed = 0
         for step in 0..<20 {
@@ -181,7 +187,8 @@ private func all(_ images: LabelledImages) -> ArraySlice<Int32> { (0..<Int32(ima
     @Test func smoothsAndWeighs() throws {
         let geometry = ImageGeometry(height: 1, width: 1, channels: 1)
         let images = LabelledImages(geometry: geometry, pixels: [1, 2, 3, 4], targets: [0, 0, 0, 2])
-        let smooth = try #require(try source(images, "none", smoothing: 0.3).batch([3], epoch: 0, step: 0).targets)
+        let smooth = try #require(
+            try source(images, "none", smoothing: 0.3).batch([3], epoch: 0, step: 0).targets)
         #expect(zip(smooth, [0.1, 0.1, 0.8]).allSatisfy { abs($0 - $1) < 1e-6 })
         // 4 images in 2 classes that occur: 4 / (2 · 3) and 4 / (2 · 1).
         let weighted = try #require(

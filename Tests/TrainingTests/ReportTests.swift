@@ -42,12 +42,15 @@ import Training
         let test = try #require(TrainingLoopTests.dataset.test)
         let best = try #require(try folder.load(.best, for: configuration))
         let logits = try FloatClassifier(
-            architecture: try configuration.network.architecture(), preprocessing: configuration.preprocessing,
+            architecture: try configuration.network.architecture(),
+            preprocessing: configuration.preprocessing,
             parameters: best.parameters, workers: .serial
         ).logits(test)
-        let report = RunReport(configuration, log: RunLog(folder), split: "test", images: test, logits: logits)
+        let report = RunReport(
+            configuration, log: RunLog(folder), split: "test", images: test, logits: logits)
         try report.write(to: folder)
-        let page = String(decoding: try Data(contentsOf: URL(fileURLWithPath: folder.path + "/report.html")), as: UTF8.self)
+        let page = String(
+            decoding: try Data(contentsOf: URL(fileURLWithPath: folder.path + "/report.html")), as: UTF8.self)
         #expect(page.contains("a &lt;b&gt;") && page.contains("c &amp; d") && !page.contains("a <b>"))
         for outside in ["http:", "https:", "src=", "url(", "<script", "<link", "@import"] {
             #expect(!page.contains(outside), "\(outside)")
@@ -63,14 +66,17 @@ import Training
         #expect(try JSONDecoder().decode(RunReport.Metrics.self, from: json) == report.metrics)
         // A new run in the folder leaves none of it.
         _ = try RunFolder.create(folder.path, configuration: configuration, force: true)
-        for file in RunReport.files { #expect(!FileManager.default.fileExists(atPath: folder.path + "/" + file)) }
+        for file in RunReport.files {
+            #expect(!FileManager.default.fileExists(atPath: folder.path + "/" + file))
+        }
     }
 
     @Test func listsAndComparesRuns() throws {
         let temporary = try TemporaryFolder()
         for (name, rate) in [("a", Float(0.05)), ("group/b", 0.1)] {
             let configuration = try TrainingLoopTests.configuration(epochs: 1, learningRate: rate)
-            let run = try RunFolder.create(temporary.path + "/" + name, configuration: configuration, force: false)
+            let run = try RunFolder.create(
+                temporary.path + "/" + name, configuration: configuration, force: false)
             guard name == "a" else { continue }
             let loop = try TrainingLoop(
                 configuration, dataset: TrainingLoopTests.dataset, folder: run, workers: .serial)
@@ -97,10 +103,12 @@ import Training
     }
 
     /// RFC 3720, appendix B.4.
-    @Test(arguments: [
-        ([UInt8](repeating: 0, count: 32), 0x8a91_36aa), ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43),
-        ((0..<32).map { UInt8($0) }, 0x46dd_794e), (Array("123456789".utf8), 0xe306_9283), ([], 0),
-    ] as [([UInt8], UInt32)])
+    @Test(
+        arguments: [
+            ([UInt8](repeating: 0, count: 32), 0x8a91_36aa),
+            ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43),
+            ((0..<32).map { UInt8($0) }, 0x46dd_794e), (Array("123456789".utf8), 0xe306_9283), ([], 0),
+        ] as [([UInt8], UInt32)])
     func castagnoli(bytes: [UInt8], checksum: UInt32) {
         #expect(CRC32C.checksum(bytes) == checksum)
     }
@@ -111,7 +119,8 @@ import Training
         let temporary = try TemporaryFolder()
         let run = try RunFolder.create(temporary.path + "/run", configuration: configuration, force: false)
         let writer = try TensorBoardWriter(run, now: { 2 })
-        writer.observe(.epoch(.init(epoch: 1, epochs: 3, trainLoss: 1, trainAccuracy: 0.5, best: true, seconds: 1)))
+        writer.observe(
+            .epoch(.init(epoch: 1, epochs: 3, trainLoss: 1, trainAccuracy: 0.5, best: true, seconds: 1)))
         #expect(writer.failure == nil)
         let folder = run.path + "/tensorboard"
         let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)

@@ -18,7 +18,19 @@ import Training
         #expect(Schedule.constant.factor(step: step, total: 1000, stepsPerEpoch: 100) == 1)
     }
 
-    @Test(arguments: ["constant", "cosine", "step:2:0.5"])
+    /// Up to the full rate after three tenths, from a twenty-fifth, and down to nothing.
+    @Test func oneCycleRisesAndFalls() {
+        let factors = (0...1000).map { Schedule.oneCycle.factor(step: $0, total: 1000, stepsPerEpoch: 100) }
+        #expect(abs(factors[0] - 0.04) < 1e-6)
+        #expect(abs(factors[150] - 0.52) < 1e-6)
+        #expect(abs(factors[300] - 1) < 1e-6)
+        #expect(abs(factors[650] - 0.5) < 1e-6)
+        #expect(abs(factors[1000]) < 1e-6)
+        #expect(zip(factors[0...300], factors[1...300]).allSatisfy { $0 < $1 })
+        #expect(zip(factors[301...], factors[302...]).allSatisfy { $0 > $1 })
+    }
+
+    @Test(arguments: ["constant", "cosine", "one-cycle", "step:2:0.5"])
     func textsGoBothWays(text: String) {
         #expect(Schedule(text)?.description == text)
     }

@@ -11,18 +11,24 @@ import Training
     private static func engine(_ kind: ExecutorKind) throws -> any TrainingEngine<SGD> {
         let architecture = TrainingLoopTests.small(
             Preset.convnet.architecture(height: 12, width: 12, channels: 1, classes: 4))
-        let (network, preprocessing) = (try Network(architecture), Preprocessing(zeroPoints: [90], scale: 0.01))
+        let (network, preprocessing) = (
+            try Network(architecture), Preprocessing(zeroPoints: [90], scale: 0.01)
+        )
         let optimizer = SGD(learningRate: 0.1)
         return switch kind {
         case .portable:
-            try Learner(network: network, preprocessing: preprocessing, batch: 4, optimizer: optimizer, seed: 1)
+            try Learner(
+                network: network, preprocessing: preprocessing, batch: 4, optimizer: optimizer, seed: 1)
         case .accelerated:
             try AcceleratedLearner(
-                network: network, preprocessing: preprocessing, batch: 4, optimizer: optimizer, seed: 1, threads: 1)
+                network: network, preprocessing: preprocessing, batch: 4, optimizer: optimizer, seed: 1,
+                threads: 1)
         }
     }
 
-    private static func step(_ kind: ExecutorKind, _ labels: [UInt8], _ rows: [Float]?) throws -> (Float, [[Float]]) {
+    private static func step(_ kind: ExecutorKind, _ labels: [UInt8], _ rows: [Float]?) throws -> (
+        Float, [[Float]]
+    ) {
         let engine = try engine(kind)
         let result = try pixels.withUnsafeBufferPointer { pixels in
             try labels.withUnsafeBufferPointer { labels in

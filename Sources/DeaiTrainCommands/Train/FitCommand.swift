@@ -20,7 +20,18 @@ struct FitCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set (see `deai-train datasets`). Default: fashion-mnist.")
     var dataset: String?
 
-    @Option(help: "The network: \(FitCommand.modelNames), with a width such as mobilenet:0.5, or a .json file. Default: lenet5.")
+    @Option(
+        help: """
+            fast or best: a network with settings that go well together; what is given besides changes them. \
+            Default: none.
+            """)
+    var preset: TrainingPreset?
+
+    @Option(
+        help: """
+            The network: \(FitCommand.modelNames), with a width such as mobilenet:0.5, or a .json file. \
+            Default: lenet5, or that of the preset.
+            """)
     var model: String?
 
     @Option(name: .customLong("run"), help: "The folder of the run.")
@@ -35,7 +46,7 @@ struct FitCommand: ParsableCommand {
     @Option(
         help: """
             accelerated (oneDNN) or portable (the same bits on every machine, with any number of threads). \
-            Default: accelerated.
+            Default: portable.
             """)
     var executor: ExecutorKind?
 
@@ -62,6 +73,9 @@ struct FitCommand: ParsableCommand {
     func validate() throws {
         if resume, force {
             throw ValidationError("--resume goes on with a run, --force replaces it: choose one.")
+        }
+        if resume, preset != nil {
+            throw ValidationError("a resumed run keeps its settings: leave out --preset.")
         }
         if saveEverySteps < 0 { throw ValidationError("--save-every-steps must be at least 0.") }
         if let requireAccuracy, !(0...1).contains(requireAccuracy) {
@@ -115,7 +129,7 @@ struct FitCommand: ParsableCommand {
 
     /// A new run: everything is checked before the folder is touched.
     private func prepare() throws -> Prepared {
-        let model = model ?? "lenet5"
+        let model = model ?? self.preset.map { "\($0.model.name)" } ?? "lenet5"
         let dataset = try loadDataset(
             dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
         let geometry = dataset.geometry
@@ -128,7 +142,8 @@ struct FitCommand: ParsableCommand {
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
-            hyperparameters: choices.applied(to: Hyperparameters()), executor: executor ?? .accelerated)
+            hyperparameters: choices.applied(to: self.preset?.hyperparameters ?? Hyperparameters()),
+            executor: executor ?? .portable)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }

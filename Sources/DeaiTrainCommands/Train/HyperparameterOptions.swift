@@ -12,7 +12,10 @@ struct HyperparameterOptions: ParsableArguments {
     @Option(help: "Learning rate at the start. Default: 0.05.")
     var learningRate: Float?
 
-    @Option(help: "How the learning rate goes on: constant, cosine or step:EPOCHS:FACTOR. Default: cosine.")
+    @Option(
+        help:
+            "How the learning rate goes on: constant, cosine, one-cycle or step:EPOCHS:FACTOR. Default: cosine."
+    )
     var schedule: Schedule?
 
     @Option(help: "Momentum. Default: 0.9.")
@@ -99,4 +102,5 @@ extension Schedule: ExpressibleByArgument {
 }
 
 extension Hyperparameters.ClassWeights: ExpressibleByArgument {}
+extension TrainingPreset: ExpressibleByArgument {}
 extension ExecutorKind: ExpressibleByArgument {}

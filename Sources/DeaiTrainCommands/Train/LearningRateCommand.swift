@@ -81,13 +81,16 @@ struct LearningRateCommand: ParsableCommand {
         }
         let stride = max(result.points.count / 16, 1)
         let shown = result.points.indices.filter { $0 % stride == 0 }.map { result.points[$0] }
-        let rows = [["RATE", "LOSS"]]
+        let rows =
+            [["RATE", "LOSS"]]
             + shown.map { [String(format: "%.2e", $0.learningRate), String(format: "%.4f", $0.smoothed)] }
         for line in table(rows, rightAligned: [0, 1]) { Console.result(line) }
         Console.result(
             "suggested --learning-rate \(String(format: "%.2g", result.suggestion)) "
                 + "(steepest fall at \(String(format: "%.2g", result.steepest))"
-                + (result.diverged ? ", diverged at " + String(format: "%.2g)", result.points.last?.learningRate ?? 0) : ")"))
+                + (result.diverged
+                    ? ", diverged at " + String(format: "%.2g)", result.points.last?.learningRate ?? 0) : ")")
+        )
         if !result.diverged {
             Console.note("the loss never grew much: try a larger --to as well")
         }

@@ -51,10 +51,12 @@ enum FinishedRun {
         _ folder: RunFolder, _ configuration: RunConfiguration, _ images: LabelledImages, _ workers: Workers
     ) throws -> [Float] {
         guard let best = try folder.load(.best, for: configuration) else {
-            throw RunError.notARun(folder: folder.path, reason: "it has no weights yet; fit --resume goes on with it")
+            throw RunError.notARun(
+                folder: folder.path, reason: "it has no weights yet; fit --resume goes on with it")
         }
         return try FloatClassifier(
-            architecture: try configuration.network.architecture(), preprocessing: configuration.preprocessing,
+            architecture: try configuration.network.architecture(),
+            preprocessing: configuration.preprocessing,
             parameters: best.parameters, workers: workers, executor: configuration.executor ?? .portable
         ).logits(images)
     }

@@ -159,7 +159,9 @@ extension LabelledImages {
         // A few thousand images tell as much as all of them.
         for index in indexes.prefix(4_096) {
             for at in border {
-                for c in 0..<channels { counts[c][Int(pixels[Int(index) * geometry.byteCount + at + c])] += 1 }
+                for c in 0..<channels {
+                    counts[c][Int(pixels[Int(index) * geometry.byteCount + at + c])] += 1
+                }
             }
         }
         return counts.map { counts in

@@ -24,7 +24,9 @@ struct Mixing {
         // In steps of 1/256, so that the shares of pixels and of classes are the same number.
         let weight = Int((share * 256).rounded())
         let kept =
-            rectangle.map { 1 - Float($0.rows.count * $0.columns.count) / Float(geometry.height * geometry.width) }
+            rectangle.map {
+                1 - Float($0.rows.count * $0.columns.count) / Float(geometry.height * geometry.width)
+            }
             ?? Float(weight) / 256
         let size = geometry.byteCount
         for image in 0..<images {
@@ -64,7 +66,9 @@ struct Mixing {
         let channels = geometry.channels
         for y in rectangle.rows {
             let row = y * geometry.width * channels
-            for at in (row + rectangle.columns.lowerBound * channels)..<(row + rectangle.columns.upperBound * channels)
+            for at
+                in (row + rectangle.columns.lowerBound * channels)..<(row + rectangle.columns.upperBound
+                * channels)
             {
                 target[own + at] = source[other + at]
             }

@@ -38,8 +38,10 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
             loss.map { "the mean loss of \($0) is far above that of guessing" } ?? "the loss is not a number"
         let layer =
             switch place {
-            case .parameters(let layer, let name)?: "; first not finite: the weights of layer \(layer) (\(name))"
-            case .activations(let layer, let name)?: "; first not finite: the output of layer \(layer) (\(name))"
+            case .parameters(let layer, let name)?:
+                "; first not finite: the weights of layer \(layer) (\(name))"
+            case .activations(let layer, let name)?:
+                "; first not finite: the output of layer \(layer) (\(name))"
             case nil: ""
             }
         return "\(what) at step \(step) of epoch \(epoch) (learning rate \(learningRate))\(layer). "

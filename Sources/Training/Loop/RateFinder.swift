@@ -43,7 +43,8 @@ public struct RateFinder {
         from low: Float, to high: Float, steps: Int, observe: (Point) -> Void = { _ in }
     ) throws(RunError) -> Result {
         guard low > 0, high > low, high.isFinite, steps >= 10 else {
-            throw .invalid("the rates must grow from above 0 in at least 10 steps; found \(low) to \(high) in \(steps)")
+            throw .invalid(
+                "the rates must grow from above 0 in at least 10 steps; found \(low) to \(high) in \(steps)")
         }
         let hyper = configuration.hyperparameters
         let split = Split(
@@ -53,7 +54,8 @@ public struct RateFinder {
             dataset.train, indexes: split.train, classes: dataset.labels.count, hyperparameters: hyper,
             zeroPoints: configuration.zeroPoints)
         let learner = try Engines.learner(
-            configuration.executor ?? .portable, try Engines.network(try configuration.network.architecture()),
+            configuration.executor ?? .portable,
+            try Engines.network(try configuration.network.architecture()),
             configuration.preprocessing, batch: batch,
             optimizer: SGD(
                 learningRate: low, momentum: hyper.momentum, weightDecay: hyper.weightDecay,
@@ -101,7 +103,9 @@ public struct RateFinder {
             let fall = points[index].smoothed - points[index - span].smoothed
             if fall < slope { (slope, steepest) = (fall, index - span / 2) }
         }
-        guard !points.isEmpty else { return Result(points: [], suggestion: 0, steepest: 0, diverged: diverged) }
+        guard !points.isEmpty else {
+            return Result(points: [], suggestion: 0, steepest: 0, diverged: diverged)
+        }
         return Result(
             points: points, suggestion: min(points[best].learningRate / 10, points[steepest].learningRate),
             steepest: points[steepest].learningRate, diverged: diverged)

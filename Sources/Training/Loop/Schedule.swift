@@ -3,6 +3,9 @@ public enum Schedule: Equatable, Sendable {
     case constant
     /// Half a cosine from 1 down to 0 (Loshchilov and Hutter 2017, without restarts).
     case cosine
+    /// Half a cosine from 1/25 up to 1 in the first 3/10 of the steps, another down to 0 in the rest (Smith and Topin,
+    /// "Super-Convergence", 2017).
+    case oneCycle
     /// Times `factor` after every `epochs` epochs.
     case step(epochs: Int, factor: Float)
 
@@ -14,6 +17,13 @@ public enum Schedule: Equatable, Sendable {
         case .cosine:
             let progress = Double(step) / Double(max(total, 1))
             return Float(0.5 * (1 + Schedule.cosinePi(progress)))
+        case .oneCycle:
+            let progress = Double(step) / Double(max(total, 1))
+            let rise = 0.3
+            if progress < rise {
+                return Float(1 - 0.48 * (1 + Schedule.cosinePi(progress / rise)))
+            }
+            return Float(0.5 * (1 + Schedule.cosinePi((progress - rise) / (1 - rise))))
         case .step(let epochs, let factor):
             let drops = step / max(stepsPerEpoch * epochs, 1)
             return (0..<drops).reduce(Float(1)) { product, _ in product * factor }
@@ -32,11 +42,12 @@ public enum Schedule: Equatable, Sendable {
 }
 
 extension Schedule: Codable, CustomStringConvertible {
-    /// `constant`, `cosine` or `step:EPOCHS:FACTOR`, as on the command line.
+    /// `constant`, `cosine`, `one-cycle` or `step:EPOCHS:FACTOR`, as on the command line.
     public var description: String {
         switch self {
         case .constant: "constant"
         case .cosine: "cosine"
+        case .oneCycle: "one-cycle"
         case .step(let epochs, let factor): "step:\(epochs):\(factor)"
         }
     }
@@ -46,6 +57,7 @@ extension Schedule: Codable, CustomStringConvertible {
         switch (fields.first, fields.count) {
         case ("constant", 1): self = .constant
         case ("cosine", 1): self = .cosine
+        case ("one-cycle", 1): self = .oneCycle
         case ("step", 3):
             guard let epochs = Int(fields[1]), epochs > 0, let factor = Float(fields[2]), factor > 0,
                 factor <= 1

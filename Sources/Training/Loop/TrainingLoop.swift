@@ -188,7 +188,9 @@ public final class TrainingLoop {
 
     /// Stops a run whose loss is finite but far above what guessing gives.
     private func checkForDivergence(_ progress: Progress) throws(RunError) {
-        guard progress.step == stepsPerEpoch || (progress.step >= 50 && progress.step % 10 == 0) else { return }
+        guard progress.step == stepsPerEpoch || (progress.step >= 50 && progress.step % 10 == 0) else {
+            return
+        }
         let mean = progress.lossSum / Double(progress.step)
         let classes = Float(configuration.labels.count)
         guard mean > 10 * Double(Scalar.log(max(classes, 2))) else { return }

@@ -37,7 +37,8 @@ enum Charts {
     }
 
     private static func panel(
-        _ title: String, at left: Double, _ series: [Series], best: Int, percent: Bool, _ drawing: inout Drawing
+        _ title: String, at left: Double, _ series: [Series], best: Int, percent: Bool,
+        _ drawing: inout Drawing
     ) {
         let (x0, y0, width, height) = (left + 60, 44.0, 370.0, 226.0)
         drawing.text(title, x0, 26, size: 16)
@@ -48,7 +49,8 @@ enum Charts {
         let (bottom, top) = (ticks.first ?? 0, ticks.last ?? 1)
         func place(_ epoch: Double, _ value: Double) -> Drawing.Point {
             Drawing.Point(
-                x0 + (epoch - 1) / (last - 1) * width, y0 + height - (value - bottom) / (top - bottom) * height)
+                x0 + (epoch - 1) / (last - 1) * width,
+                y0 + height - (value - bottom) / (top - bottom) * height)
         }
         for tick in ticks {
             let y = place(1, tick).y
@@ -56,7 +58,8 @@ enum Charts {
             let label = Charts.label(tick, step: ticks[1] - ticks[0]) + (percent ? " %" : "")
             drawing.text(label, x0 - 8, y + 4, size: 11, .muted, .end)
         }
-        for tick in Charts.ticks(from: 1, to: last, count: 8) where tick >= 1 && tick <= last && tick == tick.rounded() {
+        for tick in Charts.ticks(from: 1, to: last, count: 8)
+        where tick >= 1 && tick <= last && tick == tick.rounded() {
             let x = place(tick, bottom).x
             drawing.text(String(Int(tick)), x, y0 + height + 18, size: 11, .muted, .middle)
         }
@@ -65,13 +68,17 @@ enum Charts {
             let x = place(Double(best), bottom).x
             drawing.line([Drawing.Point(x, y0), Drawing.Point(x, y0 + height)], .muted)
             let late = Double(best) > last / 2
-            drawing.text("best", x + (late ? -5 : 5), y0 + (percent ? height - 8 : 12), size: 11, .muted, late ? .end : .start)
+            drawing.text(
+                "best", x + (late ? -5 : 5), y0 + (percent ? height - 8 : 12), size: 11, .muted,
+                late ? .end : .start)
         }
         var legend = x0 + width
         for series in series.reversed() where !series.values.isEmpty {
             let points = series.values.map { place(Double($0.epoch), $0.value) }
             drawing.line(points, series.color, width: 2)
-            if points.count <= 40 { for point in points { drawing.disc(point.x, point.y, radius: 2.6, series.color) } }
+            if points.count <= 40 {
+                for point in points { drawing.disc(point.x, point.y, radius: 2.6, series.color) }
+            }
             legend -= Double(series.name.count) * 6.4
             drawing.text(series.name, legend, 26, size: 12, series.color)
             drawing.disc(legend - 8, 22, radius: 3.5, series.color)
@@ -84,7 +91,8 @@ enum Charts {
         let classes = labels.count
         let cell = min(max(560 / Double(classes), 3), 52)
         let names = classes <= 48
-        let longest = names ? labels.map { StrokeFont.strokes(String($0.prefix(24)), size: 12).width }.max() ?? 0 : 0
+        let longest =
+            names ? labels.map { StrokeFont.strokes(String($0.prefix(24)), size: 12).width }.max() ?? 0 : 0
         let (left, top) = (longest + 58, 54.0)
         let side = cell * Double(classes)
         var drawing = Drawing(width: max(left + side + 20, 300), height: top + side + longest + 30)
@@ -97,7 +105,8 @@ enum Charts {
                 let share = total == 0 ? 0 : Double(count) / Double(total)
                 let strong = row == column ? Drawing.Color.blue : .orange
                 // The square root shows rare mistakes, too.
-                let color = Drawing.Color(0xF3F5F7).mixed(strong, (row == column ? share : share.squareRoot()))
+                let color = Drawing.Color(0xF3F5F7).mixed(
+                    strong, (row == column ? share : share.squareRoot()))
                 let gap = cell > 8 ? 1.0 : 0
                 drawing.rectangle(x, y, cell - gap, cell - gap, color)
                 if cell >= 26, count > 0 {
@@ -111,7 +120,8 @@ enum Charts {
             let name = String(labels[row].prefix(24))
             drawing.text(name, left - 8, y + cell / 2 + 4, size: min(12, cell), .ink, .end)
             drawing.text(
-                name, left + (Double(row) + 0.5) * cell + 4, top + side + 8, size: min(12, cell), .ink, .end, turned: true)
+                name, left + (Double(row) + 0.5) * cell + 4, top + side + 8, size: min(12, cell), .ink, .end,
+                turned: true)
         }
         return drawing
     }
@@ -152,11 +162,14 @@ enum Charts {
         let geometry = images.geometry
         let tile = 96.0
         let longer = Double(max(geometry.height, geometry.width))
-        let (imageWidth, imageHeight) = (tile * Double(geometry.width) / longer, tile * Double(geometry.height) / longer)
+        let (imageWidth, imageHeight) = (
+            tile * Double(geometry.width) / longer, tile * Double(geometry.height) / longer
+        )
         let (stepX, stepY) = (tile + 18, tile + 54)
         let rows = max((mistakes.count + columns - 1) / columns, 1)
         var drawing = Drawing(width: Double(columns) * stepX + 14, height: Double(rows) * stepY + 44)
-        drawing.text("Most wrong answers: actual class, then the answer and its probability", 16, 26, size: 16)
+        drawing.text(
+            "Most wrong answers: actual class, then the answer and its probability", 16, 26, size: 16)
         for (index, mistake) in mistakes.enumerated() {
             let x = 16 + Double(index % columns) * stepX
             let y = 44 + Double(index / columns) * stepY
@@ -165,7 +178,8 @@ enum Charts {
                 Array(images.pixels[(mistake.image * size)..<((mistake.image + 1) * size)]), geometry,
                 x + (tile - imageWidth) / 2, y + (tile - imageHeight) / 2, imageWidth, imageHeight)
             drawing.text(shortened(labels[mistake.actual], 14), x, y + tile + 15, size: 11)
-            let percent = mistake.confidence >= 0.995 ? ">99 %" : "\(Int((mistake.confidence * 100).rounded())) %"
+            let percent =
+                mistake.confidence >= 0.995 ? ">99 %" : "\(Int((mistake.confidence * 100).rounded())) %"
             drawing.text(shortened(labels[mistake.predicted], 10), x, y + tile + 31, size: 11, .orange)
             drawing.text(percent, x + tile, y + tile + 31, size: 11, .muted, .end)
         }
@@ -193,7 +207,8 @@ enum Charts {
         for power in Int(low.rounded(.up))...max(Int(high.rounded(.down)), Int(low.rounded(.up))) {
             let rate = Float(pow(10, Double(power)))
             guard rate <= last.learningRate * 1.001 else { break }
-            drawing.text(power < -3 ? "1e\(power)" : "\(rate)", x(rate), y0 + height + 18, size: 11, .muted, .middle)
+            drawing.text(
+                power < -3 ? "1e\(power)" : "\(rate)", x(rate), y0 + height + 18, size: 11, .muted, .middle)
         }
         let place = x(max(result.suggestion, first.learningRate))
         drawing.line([Drawing.Point(place, y0), Drawing.Point(place, y0 + height)], .orange, width: 1.5)
@@ -220,7 +235,8 @@ enum Charts {
     }
 
     private static func label(_ value: Double, step: Double) -> String {
-        let digits = max(0, Int((-log10(step)).rounded(.up)) + (step * 10 == (step * 10).rounded() || step < 0.1 ? 0 : 1))
+        let digits = max(
+            0, Int((-log10(step)).rounded(.up)) + (step * 10 == (step * 10).rounded() || step < 0.1 ? 0 : 1))
         return String(format: "%.\(min(digits, 6))f", value)
     }
 }

@@ -77,7 +77,8 @@ struct Drawing {
     }
 
     mutating func image(
-        _ pixels: [UInt8], _ geometry: ImageGeometry, _ x: Double, _ y: Double, _ width: Double, _ height: Double
+        _ pixels: [UInt8], _ geometry: ImageGeometry, _ x: Double, _ y: Double, _ width: Double,
+        _ height: Double
     ) {
         items.append(.image(pixels, geometry, at: Point(x, y), width: width, height: height))
     }

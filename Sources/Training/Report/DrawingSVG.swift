@@ -19,7 +19,8 @@ extension Drawing {
             return "<polyline points=\"\(path)\" fill=\"none\" stroke=\"\(hex(color))\" "
                 + "stroke-width=\"\(number(width))\" stroke-linejoin=\"round\"/>"
         case .disc(let at, let radius, let color):
-            return "<circle cx=\"\(number(at.x))\" cy=\"\(number(at.y))\" r=\"\(number(radius))\" fill=\"\(hex(color))\"/>"
+            return
+                "<circle cx=\"\(number(at.x))\" cy=\"\(number(at.y))\" r=\"\(number(radius))\" fill=\"\(hex(color))\"/>"
         case .text(let text, let at, let size, let color, let anchor, let turned):
             let place = "x=\"\(number(at.x))\" y=\"\(number(at.y))\""
             let turn = turned ? " transform=\"rotate(-90 \(number(at.x)) \(number(at.y)))\"" : ""

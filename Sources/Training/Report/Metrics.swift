@@ -98,6 +98,7 @@ public struct Mistake: Equatable, Sendable {
             let loss = Double(row[row.startIndex + predicted]) - Double(row[row.startIndex + Int(target)])
             all.append((loss, mistake))
         }
-        return all.sorted { ($0.loss, $1.mistake.image) > ($1.loss, $0.mistake.image) }.prefix(count).map(\.mistake)
+        return all.sorted { ($0.loss, $1.mistake.image) > ($1.loss, $0.mistake.image) }.prefix(count).map(
+            \.mistake)
     }
 }

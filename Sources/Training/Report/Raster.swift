@@ -10,7 +10,8 @@ struct Raster {
         var raster = Raster(drawing, scale: scale)
         for item in drawing.items { raster.draw(item) }
         return try PNGFile.encode(
-            raster.pixels[...], geometry: ImageGeometry(height: raster.height, width: raster.width, channels: 3))
+            raster.pixels[...],
+            geometry: ImageGeometry(height: raster.height, width: raster.width, channels: 3))
     }
 
     private init(_ drawing: Drawing, scale: Double) {
@@ -49,7 +50,8 @@ struct Raster {
             let (columns, rows) = (Int((width * scale).rounded()), Int((height * scale).rounded()))
             for y in 0..<rows {
                 for x in 0..<columns {
-                    let from = (y * geometry.height / rows * geometry.width + x * geometry.width / columns)
+                    let from =
+                        (y * geometry.height / rows * geometry.width + x * geometry.width / columns)
                         * geometry.channels
                     let (grey, last) = (geometry.channels == 1, geometry.channels - 1)
                     let (g, b) = (grey ? from : from + 1, from + last)

@@ -95,7 +95,10 @@ struct ReportPage {
         let configuration = report.configuration
         var rows = [
             ("network", configuration.network.summary),
-            ("data set", "\(configuration.dataset.name), \(configuration.dataset.trainImages) images to train on"),
+            (
+                "data set",
+                "\(configuration.dataset.name), \(configuration.dataset.trainImages) images to train on"
+            ),
             ("data set SHA-256", configuration.dataset.sha256),
             ("executor", (configuration.executor ?? .portable).rawValue),
             ("toolkit", configuration.toolkitVersion),

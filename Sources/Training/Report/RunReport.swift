@@ -49,7 +49,8 @@ public struct RunReport {
         metrics = Metrics(
             split: split, images: images.count, accuracy: evaluation.accuracy, loss: evaluation.loss,
             expectedCalibrationError: calibration.expectedError, macroPrecision: mean(\.precision),
-            macroRecall: mean(\.recall), macroF1: mean(\.f1), classes: classes, confusion: evaluation.confusion,
+            macroRecall: mean(\.recall), macroF1: mean(\.f1), classes: classes,
+            confusion: evaluation.confusion,
             calibration: calibration)
         mistakes = Mistake.worst(40, logits: logits, targets: images.targets, classes: labels.count)
     }

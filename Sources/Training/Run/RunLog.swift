@@ -30,7 +30,9 @@ public struct RunLog: Sendable {
             switch try? decoder.decode(Event.self, from: line).event {
             case "started": start = (try? decoder.decode(TrainingEvent.Start.self, from: line)) ?? start
             case "epoch":
-                if let epoch = try? decoder.decode(TrainingEvent.Epoch.self, from: line) { byEpoch[epoch.epoch] = epoch }
+                if let epoch = try? decoder.decode(TrainingEvent.Epoch.self, from: line) {
+                    byEpoch[epoch.epoch] = epoch
+                }
             case "trained": finish = try? decoder.decode(TrainingEvent.Finish.self, from: line)
             case "finished": result = try? decoder.decode(Result.self, from: line)
             default: break

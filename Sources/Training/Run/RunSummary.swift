@@ -49,7 +49,9 @@ public struct RunSummary: Sendable, Codable, Equatable {
     /// The runs in `path` and in its folders, two levels deep, in order of their names; and what looks like a run but
     /// cannot be read, each with the reason.
     public static func all(in path: String) throws(RunError) -> (runs: [RunSummary], unreadable: [String]) {
-        guard HostFile.isDirectory(path) else { throw .notARun(folder: path, reason: "there is no such folder") }
+        guard HostFile.isDirectory(path) else {
+            throw .notARun(folder: path, reason: "there is no such folder")
+        }
         var runs: [RunSummary] = []
         var unreadable: [String] = []
         func visit(_ folder: String, _ name: String, depth: Int) {

@@ -1,0 +1,39 @@
+import NeuralNetwork
+
+/// A network with settings that go well together, for those who do not want to choose.
+public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
+    /// A good network in a few minutes.
+    case fast
+    /// The most accurate one in well under an hour.
+    case best
+
+    public var model: Preset {
+        switch self {
+        case .fast: .convnet
+        case .best: .resnet20
+        }
+    }
+
+    public var hyperparameters: Hyperparameters {
+        var hyper = Hyperparameters()
+        hyper.batch = 128
+        hyper.nesterov = true
+        hyper.weightDecay = 0.0005
+        hyper.schedule = .oneCycle
+        switch self {
+        case .fast:
+            hyper.epochs = 24
+            hyper.learningRate = 0.05
+            hyper.augmentation.cropPadding = 2
+            hyper.augmentation.flips = true
+        case .best:
+            hyper.epochs = 60
+            hyper.learningRate = 0.1
+            hyper.augmentation.cropPadding = 2
+            hyper.augmentation.flips = true
+            hyper.augmentation.erasing = 0.25
+            hyper.labelSmoothing = 0.05
+        }
+        return hyper
+    }
+}
