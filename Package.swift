@@ -104,7 +104,7 @@ let package = Package(
         tests("Training"),
         tests("Export"),
         tests("InternetComputer"),
-        tests("Emulator"),
+        tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
         tests("Upload"),
         tests("DeaiTrainCommands"),
     ],

@@ -131,6 +131,8 @@ typedef struct {
     X(wasmtime_context_t *, wasmtime_caller_context, (wasmtime_caller_t *caller), (caller)) \
     X(void, wasmtime_global_get, (wasmtime_context_t *store, const wasmtime_global_t *global, wasmtime_val_t *value), (store, global, value)) \
     X(wasmtime_error_t *, wasmtime_global_set, (wasmtime_context_t *store, const wasmtime_global_t *global, const wasmtime_val_t *value), (store, global, value)) \
+    X(uint8_t *, wasmtime_memory_data, (const wasmtime_context_t *store, const wasmtime_memory_t *memory), (store, memory)) \
+    X(size_t, wasmtime_memory_data_size, (const wasmtime_context_t *store, const wasmtime_memory_t *memory), (store, memory)) \
     X(bool, wasmtime_table_get, (wasmtime_context_t *store, const wasmtime_table_t *table, uint64_t index, wasmtime_val_t *value), (store, table, index, value)) \
     X(wasm_functype_t *, wasmtime_func_type, (const wasmtime_context_t *store, const wasmtime_func_t *func), (store, func)) \
     X(wasmtime_error_t *, wasmtime_func_call_unchecked, (wasmtime_context_t *store, const wasmtime_func_t *func, wasmtime_val_raw_t *values, size_t count, wasm_trap_t **trap), (store, func, values, count, trap)) \

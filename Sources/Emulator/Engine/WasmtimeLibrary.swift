@@ -27,12 +27,12 @@ public enum EngineError: Error, Equatable, Sendable, CustomStringConvertible {
 }
 
 /// The run-time binding of wasmtime; loaded once per process.
-enum WasmtimeLibrary {
+package enum WasmtimeLibrary {
     private static let outcome = Mutex<Result<String, EngineError>?>(nil)
 
     /// Loads the library if that was not done yet; returns its path.
     @discardableResult
-    static func load() throws(EngineError) -> String {
+    package static func load() throws(EngineError) -> String {
         let result = outcome.withLock { known in
             if case .success = known { return known! }
             let fresh = attempt(candidates())
@@ -81,7 +81,7 @@ enum WasmtimeLibrary {
     }
 
     /// The text of a wasmtime error, which is deleted.
-    static func consume(_ error: OpaquePointer) -> String {
+    package static func consume(_ error: OpaquePointer) -> String {
         var bytes = wasm_byte_vec_t(size: 0, data: nil)
         wasmtime_error_message(error, &bytes)
         defer {
