@@ -42,24 +42,31 @@ import Testing
         }
     }
 
-    @Test("behind correct hashes, a changed digit is refused and a changed table never traps")
+    @Test("behind correct hashes, damage never traps, and in the stream it is nearly always noticed")
     func resealed() throws {
         let (model, _, parts) = try Self.sample()
         let stream = Self.streamStart(parts)
+        var (noticed, accepted) = (0, 0)
         for offset in parts.coded.indices {
             for mask in [0x01, 0x10, 0x80, 0xff] as [UInt8] {
                 var damaged = parts
                 damaged.coded[offset] ^= mask
-                // A change of the last digits can stand for another last weight.
-                if offset >= stream, offset < parts.coded.count - 4 {
-                    let error = #expect(throws: ModelFileError.self) { try ModelFile.read(damaged.file) }
-                    #expect(error == ModelFileError(.badWeights, offset: parts.offset + stream))
-                } else if let other = try? ModelFile.read(damaged.file) {
-                    #expect(EntropyModels.weights(of: other).count == EntropyModels.weights(of: model).count)
+                do throws(ModelFileError) {
+                    let other = try ModelFile.read(damaged.file)
+                    // A digit may lead to the slot of another weight with the same frequency: another model.
+                    // A table may come out the same from another byte.
+                    if offset >= stream {
+                        accepted += 1
+                        #expect(other != model)
+                    }
                     #expect(try ModelFile.read(ModelFile.write(other)) == other)
+                } catch {
+                    if offset >= stream { noticed += 1 }
+                    #expect(error.offset <= parts.file.count)
                 }
             }
         }
+        #expect(noticed > 1_000 && accepted * 100 < noticed)
     }
 
     @Test("a stream that is cut, longer, or of fewer or more weights is refused")
