@@ -11,7 +11,7 @@ public struct ModelSummary: Equatable, Sendable, Codable {
         public var output: String
         public var parameters: Int
         public var multiplyAccumulates: Int
-        /// Stored weights and biases.
+        /// Weights, biases and multipliers as stored; of a run, the float parameters.
         public var bytes: Int
     }
 
@@ -37,12 +37,14 @@ public struct ModelSummary: Equatable, Sendable, Codable {
         name = String(decoding: model.name, as: UTF8.self)
         input = model.geometry
         labels = model.labelTexts
-        layers = zip(model.layers, model.plan).map { layer, plan in
+        let stored = (try? ModelFile.storedBytes(file, of: model)) ?? model.layers.map { _ in 0 }
+        layers = model.layers.indices.map { index in
+            let (layer, plan) = (model.layers[index], model.plan[index])
             let shape = plan.output
             let text = shape.isFlat ? "\(shape.count)" : "\(shape.height)x\(shape.width)x\(shape.channels)"
             return Row(
                 layer: ModelSummary.text(layer), output: text, parameters: plan.parameters,
-                multiplyAccumulates: Int(plan.multiplyAccumulates), bytes: ModelSummary.bytes(layer))
+                multiplyAccumulates: Int(plan.multiplyAccumulates), bytes: stored[index])
         }
         fileBytes = file.count
         sha256 = hexadecimal(ModelFile.contentHash(file))
@@ -121,19 +123,6 @@ public struct ModelSummary: Equatable, Sendable, Codable {
                 + suffix(pool.output)
         case .add(let add): "add layer \(add.source)\(suffix(add.output))"
         case .output(let source): "output of layer \(source)"
-        }
-    }
-
-    /// One byte per weight, four per bias, four per multiplier.
-    private static func bytes(_ layer: QuantizedLayer) -> Int {
-        switch layer {
-        case .conv2d(let conv): conv.weights.count + 4 * conv.bias.count + 4 * conv.multipliers.count
-        case .dense(let dense): dense.weights.count + 4 * dense.bias.count + 4 * dense.multipliers.count
-        case .depthwiseConv2d(let conv):
-            conv.weights.count + 4 * conv.bias.count + 4 * conv.multipliers.count
-        case .averagePool2d: 4
-        case .add: 8
-        case .maxPool2d, .flatten, .output: 0
         }
     }
 }

@@ -1,7 +1,7 @@
 /// Constants of weight encoding 1: static range coding in the rANS form; docs/format.md says what they mean.
 ///
 /// Source of the coder: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540, with bytes as digits. The decoder
-/// ends in the state the encoder began with, so that a damaged stream does not pass for another one.
+/// must end in the state the encoder began with, by which it notices nearly all damage that no hash has caught.
 enum EntropyCoder {
     /// Frequencies of one table add up to 2^14.
     static let totalBits: UInt32 = 14

@@ -95,36 +95,65 @@ private struct DecodingTables {
     /// With x < 2^31, f ≤ 2^14 and slot − start < f, the next state is below f · (x / 2^14 + 1) ≤ 2^31: the
     /// wrapping operators never wrap. Every symbol is below 2A + 1, for the last start is above every slot.
     func decode(_ digits: [UInt8], state: UInt32, count: Int, groups: [UInt8]) -> [Int8]? {
-        var x = state
-        var next = 0
-        var complete = true
-        let outputs = groups.count
+        var cursor = DigitCursor(state: state)
         let weights = [Int8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            starts.withUnsafeBufferPointer { starts in
-                hints.withUnsafeBufferPointer { hints in
-                    var i = 0
-                    while i < count, complete {
-                        for output in 0..<outputs {
-                            let base = Int(groups[output]) &<< 8
-                            let slot = x & (EntropyCoder.total &- 1)
-                            var symbol = Int(hints[base | Int(slot &>> 6)])
-                            while UInt32(starts[base &+ symbol &+ 1]) <= slot { symbol &+= 1 }
-                            let start = UInt32(starts[base &+ symbol])
-                            let frequency = UInt32(starts[base &+ symbol &+ 1]) &- start
-                            x = frequency &* (x &>> EntropyCoder.totalBits) &+ slot &- start
-                            while x < EntropyCoder.lowest, next < digits.count {
-                                x = x &<< 8 | UInt32(digits[next])
-                                next &+= 1
-                            }
-                            if x < EntropyCoder.lowest { complete = false }
-                            buffer[i] = Int8(truncatingIfNeeded: symbol &- magnitude)
-                            i &+= 1
-                        }
+            groups.withUnsafeBufferPointer { groups in
+                digits.withUnsafeBufferPointer { digits in
+                    while initialized < count, cursor.complete {
+                        let row = UnsafeMutableBufferPointer(
+                            rebasing: buffer[initialized..<initialized + groups.count])
+                        decode(row, groups, digits, &cursor)
+                        initialized += groups.count
                     }
-                    initialized = i
                 }
             }
         }
-        return complete && x == EntropyCoder.lowest && next == digits.count ? weights : nil
+        return cursor.isAtEnd(of: digits) ? weights : nil
+    }
+
+    /// One weight for each output.
+    private func decode(
+        _ row: UnsafeMutableBufferPointer<Int8>, _ groups: UnsafeBufferPointer<UInt8>,
+        _ digits: UnsafeBufferPointer<UInt8>, _ cursor: inout DigitCursor
+    ) {
+        starts.withUnsafeBufferPointer { starts in
+            hints.withUnsafeBufferPointer { hints in
+                // Local copies, to be kept in registers.
+                var x = cursor.state
+                var next = cursor.next
+                for output in 0..<groups.count {
+                    let base = Int(groups[output]) &<< 8
+                    let slot = x & (EntropyCoder.total &- 1)
+                    var place = base | Int(hints[base | Int(slot &>> 6)])
+                    while UInt32(starts[place &+ 1]) <= slot { place &+= 1 }
+                    let start = UInt32(starts[place])
+                    let frequency = UInt32(starts[place &+ 1]) &- start
+                    x = frequency &* (x &>> EntropyCoder.totalBits) &+ slot &- start
+                    while x < EntropyCoder.lowest, next < digits.count {
+                        x = x &<< 8 | UInt32(digits[next])
+                        next &+= 1
+                    }
+                    if x < EntropyCoder.lowest { cursor.complete = false }
+                    row[output] = Int8(truncatingIfNeeded: place &- base &- magnitude)
+                }
+                cursor.state = x
+                cursor.next = next
+            }
+        }
+    }
+}
+
+/// Where a decoder is: its state, and the next digit it takes.
+private struct DigitCursor {
+    var state: UInt32
+    var next = 0
+    /// False once digits were wanted that are not there.
+    var complete = true
+
+    init(state: UInt32) { self.state = state }
+
+    /// Whether the digits are used up and the state is that in which an encoder begins.
+    func isAtEnd(of digits: [UInt8]) -> Bool {
+        complete && next == digits.count && state == EntropyCoder.lowest
     }
 }
