@@ -130,7 +130,7 @@ def main():
         expect(len(other.server.list_instances()) >= 2)
 
     def two_subnets():
-        error = refuses(lambda: PocketIC(SubnetConfig(application=2)))
+        error = refuses(lambda: pic().server.new_instance(SubnetConfig(application=2)._json()))
         expect("400" in str(error), error)
 
     def unknown():
