@@ -49,11 +49,13 @@ import Testing
 @Suite struct ExitStatusTests {
     /// The table of docs/commands.md.
     @Test(arguments: [
-        (DeaiTrainCommands.ExitStatus.success, 0), (.failure, 1), (.belowTarget, 2), (.usage, 64), (.badData, 65),
-        (.unavailable, 69), (.inputOutput, 74), (.interrupted, 130),
+        (CommandFailure(.success, "why"), Int32(0)), (CommandFailure(.failure, "why"), 1),
+        (CommandFailure(.belowTarget, "why"), 2), (CommandFailure(.usage, "why"), 64),
+        (CommandFailure(.badData, "why"), 65), (CommandFailure(.unavailable, "why"), 69),
+        (CommandFailure(.inputOutput, "why"), 74), (CommandFailure(.interrupted, "why"), 130),
     ])
-    func isAsDocumented(status: DeaiTrainCommands.ExitStatus, code: Int32) {
-        #expect(status.rawValue == code)
-        #expect(CommandFailure(status, "why").description == "why")
+    func isAsDocumented(failure: CommandFailure, code: Int32) {
+        #expect(failure.exitStatus.rawValue == code)
+        #expect(failure.description == "why")
     }
 }

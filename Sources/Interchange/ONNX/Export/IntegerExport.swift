@@ -50,6 +50,8 @@ extension ONNXWriter {
                 value = builder.add("Flatten", "flatten_\(index)", [value], integers: [("axis", 1)])
                 if extent.height * extent.width > 1 { flattened = extent }
                 output = .activations(low: 0, high: 0)
+            case .depthwiseConv2d, .averagePool2d, .add, .output:
+                throw .unsupported("int8 layer \(index) is a depthwise convolution, an average pooling or a branch")
             }
             let shape = model.plan[index].output
             if !shape.isFlat { extent = Extent(height: shape.height, width: shape.width, channels: shape.channels) }
