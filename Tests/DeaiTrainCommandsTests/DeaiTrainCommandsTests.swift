@@ -46,16 +46,17 @@ import Testing
     }
 }
 
-@Suite struct ExitStatusTests {
+@Suite struct CommandFailureTests {
     /// The table of docs/commands.md.
-    @Test(arguments: [
-        (CommandFailure(.success, "why"), Int32(0)), (CommandFailure(.failure, "why"), 1),
-        (CommandFailure(.belowTarget, "why"), 2), (CommandFailure(.usage, "why"), 64),
-        (CommandFailure(.badData, "why"), 65), (CommandFailure(.unavailable, "why"), 69),
-        (CommandFailure(.inputOutput, "why"), 74), (CommandFailure(.interrupted, "why"), 130),
-    ])
-    func isAsDocumented(failure: CommandFailure, code: Int32) {
-        #expect(failure.exitStatus.rawValue == code)
-        #expect(failure.description == "why")
+    @Test func exitCodesAreAsDocumented() {
+        #expect(CommandFailure(.success, "why").exitStatus.rawValue == 0)
+        #expect(CommandFailure(.failure, "why").exitStatus.rawValue == 1)
+        #expect(CommandFailure(.belowTarget, "why").exitStatus.rawValue == 2)
+        #expect(CommandFailure(.usage, "why").exitStatus.rawValue == 64)
+        #expect(CommandFailure(.badData, "why").exitStatus.rawValue == 65)
+        #expect(CommandFailure(.unavailable, "why").exitStatus.rawValue == 69)
+        #expect(CommandFailure(.inputOutput, "why").exitStatus.rawValue == 74)
+        #expect(CommandFailure(.interrupted, "why").exitStatus.rawValue == 130)
+        #expect(CommandFailure(.failure, "why").description == "why")
     }
 }
