@@ -120,7 +120,8 @@ OPS = {
         lambda x, s, b, m, v: (x - m) / torch.sqrt(v + 1e-5) * s + b),
     "layerNorm": ([[4, 9], [9], [9]], (-1, 1), lambda x, s, b: F.layer_norm(x, (9,), s, b)),
     "smoothed cross entropy": (
-        [[4, 10], [4, 10]], (0, 1), lambda x, t: F.cross_entropy(x, t, label_smoothing=0.1)),
+        [[4, 10], [4, 10]], (0, 1),
+        lambda x, t: F.cross_entropy(x, t / t.sum(1, keepdim=True), label_smoothing=0.1)),
     "mean squared error": ([[3, 4], [3, 4]], (-1, 1), F.mse_loss),
 }
 

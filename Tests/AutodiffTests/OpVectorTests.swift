@@ -50,7 +50,9 @@ struct OpVector: Decodable, Sendable, CustomTestStringConvertible {
         case "softmax": softmax(x[0])
         case "logSoftmax": logSoftmax(x[0])
         case "cross entropy": softmaxCrossEntropy(logits: x[0], targets: x[1])
-        case "smoothed cross entropy": softmaxCrossEntropy(logits: x[0], targets: x[1], labelSmoothing: 0.1)
+        case "smoothed cross entropy":
+            softmaxCrossEntropy(
+                logits: x[0], targets: x[1] / sum(x[1], axes: [1], keepDims: true), labelSmoothing: 0.1)
         case "mean squared error": meanSquaredError(x[0], x[1])
         default: buildActivation(x) ?? buildPart(x) ?? buildLayer(x)
         }
