@@ -21,8 +21,9 @@ package struct QS8Convolution: Sendable {
     let outputOffsets: [Int32]
     /// Places of gathered windows.
     let patchOffsets: [Int32]
-    /// Takes over where it can.
+    /// These take over where they can.
     let winograd: QS8Winograd?
+    let first: QS8FirstLayer?
 
     /// `weights` are HWIO; `input.border` is at least `padding`; `output` is the plane after pooling; `inputBound` is
     /// the largest magnitude of an input.
@@ -37,7 +38,11 @@ package struct QS8Convolution: Sendable {
             ? QS8Winograd(
                 weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
                 padding: padding, input: input, output: output, pools: pools, inputBound: inputBound) : nil
-        if winograd != nil {
+        first = QS8FirstLayer(
+            weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
+            kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
+            input: input, output: output, pools: pools)
+        if winograd != nil || first != nil {
             filter = .empty
             self.input = input
             self.output = output
@@ -91,6 +96,7 @@ package struct QS8Convolution: Sendable {
     /// 16-bit numbers of scratch that `run` needs.
     package var scratch: Int {
         if let winograd { return winograd.scratch }
+        if let first { return first.scratch }
         return QS8Tiling.densePanel * 4 + (gathers ? QS8Tiling.strip * (filter.pairs * 2 + QS8Plane.slack) : 0)
     }
 
@@ -100,6 +106,7 @@ package struct QS8Convolution: Sendable {
         scratch: UnsafeMutablePointer<Int16>
     ) {
         if let winograd { return winograd.run(source, target, scratch: scratch) }
+        if let first { return first.run(source, target, scratch: scratch) }
         inputOffsets.withUnsafeBufferPointer { sources in
             outputOffsets.withUnsafeBufferPointer { targets in
                 patchOffsets.withUnsafeBufferPointer { patches in

@@ -18,6 +18,9 @@ protocol QS8Row {
     mutating func accumulate(_ pair: SIMD4<Int32>, _ weights: Self)
     func maximum(_ other: Self) -> Self
     func requantised(_ multipliers: UnsafePointer<Float>) -> Self
+    /// Bits of `4 * vectors` multipliers.
+    init(factors: UnsafePointer<Float>)
+    func requantised(by factors: Self) -> Self
     /// Stores `4 * vectors` 32-bit numbers.
     func store(_ output: UnsafeMutablePointer<Int32>)
     /// Stores `4 * vectors` 16-bit numbers within `low…high`.
@@ -40,6 +43,9 @@ struct Row1: QS8Row {
     }
 
     @inline(__always) func maximum(_ other: Row1) -> Row1 { Row1(lanes_max_i32(v, other.v)) }
+
+    @inline(__always) init(factors: UnsafePointer<Float>) { v = lanes_load(factors) }
+    @inline(__always) func requantised(by factors: Row1) -> Row1 { Row1(lanes_requantise(v, factors.v)) }
 
     @inline(__always) func requantised(_ multipliers: UnsafePointer<Float>) -> Row1 {
         Row1(lanes_requantise(v, lanes_load(multipliers)))
@@ -85,6 +91,14 @@ struct Row2: QS8Row {
     }
 
     @inline(__always) func maximum(_ other: Row2) -> Row2 { Row2(a.maximum(other.a), b.maximum(other.b)) }
+
+    @inline(__always) init(factors: UnsafePointer<Float>) {
+        self.init(Row1(factors: factors), Row1(factors: factors + 4))
+    }
+
+    @inline(__always) func requantised(by factors: Row2) -> Row2 {
+        Row2(a.requantised(by: factors.a), b.requantised(by: factors.b))
+    }
 
     @inline(__always) func requantised(_ multipliers: UnsafePointer<Float>) -> Row2 {
         Row2(a.requantised(multipliers), b.requantised(multipliers + 4))
@@ -134,6 +148,14 @@ struct RowPair<Half: QS8Row>: QS8Row {
 
     @inline(__always) func maximum(_ other: RowPair) -> RowPair {
         RowPair(a.maximum(other.a), b.maximum(other.b))
+    }
+
+    @inline(__always) init(factors: UnsafePointer<Float>) {
+        self.init(Half(factors: factors), Half(factors: factors + Half.vectors &* 4))
+    }
+
+    @inline(__always) func requantised(by factors: RowPair) -> RowPair {
+        RowPair(a.requantised(by: factors.a), b.requantised(by: factors.b))
     }
 
     @inline(__always) func requantised(_ multipliers: UnsafePointer<Float>) -> RowPair {

@@ -99,7 +99,15 @@ struct QS8Epilogue {
     let spill: UnsafeMutablePointer<Int16>
 
     @inline(__always) func store<Row: QS8Row>(_ row: Row, at offset: Int) {
-        let q = row.requantised(multipliers)
+        put(row.requantised(multipliers), at: offset)
+    }
+
+    /// The same with the multipliers in registers.
+    @inline(__always) func store<Row: QS8Row>(_ row: Row, _ factors: Row, at offset: Int) {
+        put(row.requantised(by: factors), at: offset)
+    }
+
+    @inline(__always) private func put<Row: QS8Row>(_ q: Row, at offset: Int) {
         let target = output + offset
         if channels >= Row.vectors &* 4 {
             q.store(target, low: low, high: high)
@@ -113,26 +121,23 @@ struct QS8Epilogue {
 extension QS8Tile {
     /// Adds `runs` runs of `pairs` input pairs; the next run starts `gap` inputs after the end of one.
     ///
-    /// The bulk goes eight pairs at a time (sixteen for a single pixel) so that the partial sums of one
-    /// accumulator chain in one expression; the rest in chains of four, two and one.
+    /// The bulk goes sixteen pairs at a time so that the partial sums of one accumulator chain in one expression;
+    /// the rest in chains of eight, four, two and one.
     @inline(__always)
     mutating func accumulate(runs: Int, pairs: Int, gap: Int, weights start: UnsafePointer<Int8>) {
         var weights = start
         for _ in 0..<runs {
             var left = pairs
-            if Self.pixels == 1 {
-                while left >= 16 {
-                    eight(&weights)
-                    eight(&weights)
-                    left &-= 16
-                }
-                if left & 8 != 0 { eight(&weights) }
-            } else {
-                while left >= 8 {
-                    eight(&weights)
-                    left &-= 8
-                }
+            if Self.pixels >= 8 && Row.vectors <= 4 && left == 15 {
+                // A row of 5x5 with six channels: one chain instead of four.
+                fifteen(&weights)
+                left = 0
             }
+            while left >= 16 {
+                sixteen(&weights)
+                left &-= 16
+            }
+            if left & 8 != 0 { eight(&weights) }
             if left & 4 != 0 { four(&weights) }
             if left & 2 != 0 { two(&weights) }
             if left & 1 != 0 { one(&weights) }
@@ -160,23 +165,40 @@ extension QS8Tile {
         move(2, &weights)
     }
 
+    /// Steps `i ..< i + 4`.
+    @inline(__always) private mutating func fourSteps(_ i: Int, _ weights: UnsafePointer<Int8>) {
+        step(i, weights)
+        step(i &+ 1, weights)
+        step(i &+ 2, weights)
+        step(i &+ 3, weights)
+    }
+
     @inline(__always) private mutating func four(_ weights: inout UnsafePointer<Int8>) {
-        step(0, weights)
-        step(1, weights)
-        step(2, weights)
-        step(3, weights)
+        fourSteps(0, weights)
         move(4, &weights)
     }
 
     @inline(__always) private mutating func eight(_ weights: inout UnsafePointer<Int8>) {
-        step(0, weights)
-        step(1, weights)
-        step(2, weights)
-        step(3, weights)
-        step(4, weights)
-        step(5, weights)
-        step(6, weights)
-        step(7, weights)
+        fourSteps(0, weights)
+        fourSteps(4, weights)
         move(8, &weights)
+    }
+
+    @inline(__always) private mutating func fifteen(_ weights: inout UnsafePointer<Int8>) {
+        fourSteps(0, weights)
+        fourSteps(4, weights)
+        fourSteps(8, weights)
+        step(12, weights)
+        step(13, weights)
+        step(14, weights)
+        move(15, &weights)
+    }
+
+    @inline(__always) private mutating func sixteen(_ weights: inout UnsafePointer<Int8>) {
+        fourSteps(0, weights)
+        fourSteps(4, weights)
+        fourSteps(8, weights)
+        fourSteps(12, weights)
+        move(16, &weights)
     }
 }

@@ -21,25 +21,18 @@ struct QS8WinogradProduct {
             for _ in 0..<QS8WinogradFilter.points {
                 var tile = Tile(input: from, step: inputs)
                 var left = pairs
-                while left > 0 {
-                    // Input channels come in eights, so pairs in fours.
-                    tile.step(0, Tile.Row(wide: w))
-                    tile.step(1, Tile.Row(wide: w + lanes &* 2))
-                    tile.step(2, Tile.Row(wide: w + lanes &* 4))
-                    tile.step(3, Tile.Row(wide: w + lanes &* 6))
-                    if left >= 8 {
-                        tile.step(4, Tile.Row(wide: w + lanes &* 8))
-                        tile.step(5, Tile.Row(wide: w + lanes &* 10))
-                        tile.step(6, Tile.Row(wide: w + lanes &* 12))
-                        tile.step(7, Tile.Row(wide: w + lanes &* 14))
-                        w += lanes &* 16
-                        tile.advance(16)
-                        left &-= 8
-                    } else {
-                        w += lanes &* 8
-                        tile.advance(8)
-                        left &-= 4
-                    }
+                while left >= 8 {
+                    tile.four(w, 0)
+                    tile.four(w, 4)
+                    w += lanes &* 16
+                    tile.advance(16)
+                    left &-= 8
+                }
+                // Input channels come in eights, so pairs in fours.
+                if left > 0 {
+                    tile.four(w, 0)
+                    w += lanes &* 8
+                    tile.advance(8)
                 }
                 tile.store(to)
                 from += tiles &* inputs
@@ -62,6 +55,17 @@ protocol QS8WinogradRegisters {
     mutating func advance(_ count: Int)
     /// Stores tile after tile.
     func store(_ output: UnsafeMutablePointer<Int32>)
+}
+
+extension QS8WinogradRegisters {
+    /// Input pairs `i ..< i + 4`.
+    @inline(__always) mutating func four(_ weights: UnsafePointer<Int16>, _ i: Int) {
+        let lanes = Row.vectors &* 8
+        step(i, Row(wide: weights + i &* lanes))
+        step(i &+ 1, Row(wide: weights + (i &+ 1) &* lanes))
+        step(i &+ 2, Row(wide: weights + (i &+ 2) &* lanes))
+        step(i &+ 3, Row(wide: weights + (i &+ 3) &* lanes))
+    }
 }
 
 /// One tile.
