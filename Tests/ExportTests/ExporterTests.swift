@@ -99,6 +99,12 @@ import Training
         #expect(integer.parameters == 61_706 && float.parameters == 61_706)
         #expect(integer.multiplyAccumulates == 416_520 && float.multiplyAccumulates == 416_520)
         #expect(integer.fileBytes == result.bytes.count)
+        // Together the layers are the section of tensors, whose length stands in the section table.
+        var tensors = 0
+        for byte in result.bytes[216..<220].reversed() { tensors = tensors << 8 | Int(byte) }
+        let stored = integer.layers.map(\.bytes).reduce(0, +)
+        #expect(stored == tensors)
+        #expect(tensors < integer.parameters)
         #expect(integer.layers.map(\.output).last == "10")
         #expect(float.layers[2].output == "14x14x6")
     }
