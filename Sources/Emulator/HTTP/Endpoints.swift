@@ -59,14 +59,16 @@ public struct Endpoints: Sendable {
                 IngressMessage(
                     requestID: envelope.content.requestID.bytes, sender: envelope.content.sender,
                     canister: canister, method: method, argument: argument,
-                    ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count),
+                    ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count,
+                    callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
                 version: path.version)
         case (.query, .query(let canister, let method, let argument)):
             try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
             try checkScope(path.scope, canister: canister, method: method, argument: argument)
             return await query(
                 QueryMessage(
-                    sender: envelope.content.sender, canister: canister, method: method, argument: argument),
+                    sender: envelope.content.sender, canister: canister, method: method, argument: argument,
+                    callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
                 envelope.content.requestID)
         case (.readState, .readState(let paths)):
             try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)

@@ -51,6 +51,7 @@ struct CallRequest: Sendable, Equatable {
     var deadline: UInt64 = 0
     /// What the receiver pays for transport when the message came from outside.
     var ingressCost: UInt128 = 0
+    var callerInfo: CallerInfo?
 }
 
 /// The answer to an inter-canister call.
@@ -85,6 +86,7 @@ struct CallContext: Sendable, Equatable {
     var openCallbacks = 0
     var instructions: UInt64 = 0
     var deadline: UInt64 = 0
+    var callerInfo: CallerInfo?
 }
 
 struct Callback: Sendable, Equatable {

@@ -69,10 +69,11 @@ extension Subnet {
         }
         var context = CallContext(
             id: step.state.newID(), origin: request.origin, caller: request.sender, available: request.cycles,
-            deadline: request.deadline)
+            deadline: request.deadline, callerInfo: request.callerInfo)
         let isQuery = kind == .query
         var environment = updateEnvironment(isQuery ? .replicatedQuery : .update)
         environment.caller = request.sender.bytes
+        environment.callerInfo = request.callerInfo
         environment.argument = request.argument
         environment.available = request.cycles
         environment.deadline = request.deadline
@@ -243,6 +244,7 @@ extension Subnet {
             responseBytes = text.utf8.count
         }
         environment.caller = context.caller.bytes
+        environment.callerInfo = context.callerInfo
         environment.available = context.available
         environment.refunded = response.refund
         environment.deadline = context.deadline

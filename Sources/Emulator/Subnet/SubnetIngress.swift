@@ -74,10 +74,12 @@ extension Subnet {
         let toManagement = message.canister == .managementCanister
         let call = CallRequest(
             origin: .ingress(requestID: message.requestID), sender: message.sender, method: message.method,
-            argument: message.argument, ingressCost: target === management ? 0 : ingressCost(message))
+            argument: message.argument, ingressCost: target === management ? 0 : ingressCost(message),
+            callerInfo: message.callerInfo)
         let queued: QueuedMessage = toManagement ? .management(call) : .request(call)
         let record = RequestRecord(
-            sender: message.sender, canister: message.canister, status: .received, expiry: message.ingressExpiry)
+            sender: message.sender, canister: message.canister, effective: target === management ? nil : target.state.id,
+            status: .received, expiry: message.ingressExpiry)
         commitLock.lock()
         defer { commitLock.unlock() }
         enum Entry { case duplicate, closed, full, new(UInt64) }
@@ -131,6 +133,7 @@ extension Subnet {
             environment.replicated = false
             environment.chargesDirtyPages = false
             environment.caller = message.sender.bytes
+            environment.callerInfo = message.callerInfo
             environment.argument = message.argument
             environment.methodName = Array(message.method.utf8)
             return inspect(canister, environment)
@@ -150,6 +153,11 @@ extension Subnet {
 
     /// The canister that an ingress message still in the history called (a restricted delegation must name it).
     public func requestCanister(_ requestID: [UInt8]) -> Principal? { lock.withLock { requests[requestID]?.canister } }
+
+    /// The canister whose path shows the status of an ingress message still in the history; nil when any will do.
+    public func requestEffectiveCanister(_ requestID: [UInt8]) -> Principal? {
+        lock.withLock { requests[requestID]?.effective }
+    }
 
     /// Waits until the request is final or the time is over; returns the last status.
     public func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {

@@ -34,7 +34,8 @@ extension Subnet {
         }
         var evaluation = QueryEvaluation(subnet: self, time: time)
         let result = evaluation.call(
-            message.canister, method: message.method, argument: message.argument, caller: message.sender, depth: 0)
+            message.canister, method: message.method, argument: message.argument, caller: message.sender,
+            info: message.callerInfo, depth: 0)
         let answer: QueryOutcome.Answer =
             switch result {
             case .success(let bytes): .replied(bytes)
@@ -118,14 +119,14 @@ struct QueryEvaluation {
     static let innerCallOverhead: UInt64 = 50_000_000
 
     mutating func call(
-        _ id: Principal, method: String, argument: [UInt8], caller: Principal, depth: Int
+        _ id: Principal, method: String, argument: [UInt8], caller: Principal, info: CallerInfo? = nil, depth: Int
     ) -> Result<[UInt8], Rejection> {
         guard depth <= subnet.configuration.limits.compositeDepth else {
             return .failure(Rejection(.queryCallGraphTooDeep, "Composite query call exceeded the maximum depth"))
         }
         guard let canister = subnet.lock.withLock({ subnet.table[id] }) else { return .failure(Subnet.notFound(id)) }
         return withLease(canister, id, request: argument.count) { evaluation, lease in
-            let result = evaluation.run(lease, id, method, argument, caller, depth)
+            let result = evaluation.run(lease, id, method, argument, caller, info, depth)
             let bytes = if case .success(let reply) = result { reply.count } else { 0 }
             return (result, bytes)
         }
@@ -184,7 +185,7 @@ struct QueryEvaluation {
 
     private mutating func run(
         _ lease: CanisterMemory.Lease, _ id: Principal, _ method: String, _ argument: [UInt8], _ caller: Principal,
-        _ depth: Int
+        _ info: CallerInfo?, _ depth: Int
     ) -> Result<[UInt8], Rejection> {
         let kind = lease.instance.module.prepared.methods[method]
         guard kind == .query || kind == .compositeQuery else {
@@ -192,6 +193,7 @@ struct QueryEvaluation {
         }
         var environment = queryEnvironment(kind == .query ? .query : .compositeQuery, depth: depth, lease)
         environment.caller = caller.bytes
+        environment.callerInfo = info
         environment.argument = argument
         do throws(ExecutionFailure) {
             let execution = try prepare(lease, environment)

@@ -60,6 +60,8 @@ final class FakeReplica: Replica {
 
     func requestCanister(_ requestID: [UInt8]) -> Principal? { requestSender(requestID) == nil ? nil : canister }
 
+    func requestEffectiveCanister(_ requestID: [UInt8]) -> Principal? { requestCanister(requestID) }
+
     func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {
         requestStatus(requestID)
     }
