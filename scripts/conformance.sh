@@ -22,7 +22,7 @@ failed=()
 for suite in "${@:-scenarios clients gateway pocket}"; do
     # Unquoted: the default is a list in one word.
     for name in $suite; do
-        timeout 150 $environment/bin/python "Tests/Conformance/$name.py" || failed+=("$name")
+        timeout 300 $environment/bin/python "Tests/Conformance/$name.py" || failed+=("$name")
     done
 done
 if [ ${#failed[@]} -gt 0 ]; then

@@ -49,7 +49,9 @@ public struct EmulatorServer: Sendable {
     public func run(
         stopsOnSignals: Bool = true, onRunning: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws(EmulatorStartError) {
-        let handler = RequestHandler(content: content, bodySeconds: configuration.bodySeconds)
+        let handler = RequestHandler(
+            content: content, bodySeconds: configuration.bodySeconds,
+            servesMetrics: ["127.0.0.1", "::1", "localhost"].contains(configuration.host))
         let responder = CallbackResponder<BasicRequestContext> { request, _ in await handler.respond(to: request) }
         var quiet = configuration.logger
         quiet.logLevel = max(quiet.logLevel, .warning)

@@ -19,6 +19,12 @@ public protocol Replica: Sendable {
     /// Time of the latest state, nanoseconds since 1970.
     var time: UInt64 { get }
     var height: UInt64 { get }
+    /// What `/metrics` shows of it.
+    func metrics() -> [Metric]
+}
+
+extension Replica {
+    public func metrics() -> [Metric] { [] }
 }
 
 extension Subnet: Replica {}

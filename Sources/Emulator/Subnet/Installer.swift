@@ -111,6 +111,7 @@ struct Installer {
         }
         func charge(_ step: inout Step) {
             step.state.consume(prices.execution(instructions: used, wide: wide), for: "instructions")
+            step.instructions += used
         }
         func fail(_ failure: ExecutionFailure, _ log: CanisterLog, _ step: inout Step) -> Rejection {
             step.state.log = log

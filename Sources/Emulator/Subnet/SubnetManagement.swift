@@ -98,6 +98,8 @@ extension Subnet {
         case "raw_rand":
             return ManagementMethod.reply(
                 .blob((0..<32).map { _ in UInt8.random(in: .min ... .max) }), .blob)
+        case "subnet_info": return try subnetInformation(call)
+        case "node_metrics_history": return try nodeMetrics(call, step.time)
         case _ where Self.snapshotMethods.contains(call.method): return try snapshotCall(call, canister, &step)
         case "ecdsa_public_key", "sign_with_ecdsa", "schnorr_public_key", "sign_with_schnorr", "vetkd_public_key",
             "vetkd_derive_key":
@@ -161,7 +163,9 @@ extension Subnet {
             }
             step.store.nextCanister = lock.withLock { nextCanister }
         }
+        try checkCapacity(settings, of: id)
         var state = CanisterState(id: id, settings: settings)
+        if !provisional { state.consumed["creation"] = fee }
         state.log.capacity = configuration.limits.logBytes
         state.balance = balance
         state.created = step.time
@@ -196,6 +200,8 @@ extension Subnet {
         let value = try ManagementMethod.decode(call.argument, .record(["settings": ManagementMethod.settings]))
         var settings = step.state.settings
         try settings.apply(value["settings"] ?? .record([:]), configuration.limits)
+        try checkCapacity(settings, of: step.state.id)
+        try checkCycles(for: settings, step.state)
         let changed = settings.controllers != step.state.settings.controllers
         step.state.settings = settings
         step.state.version += 1

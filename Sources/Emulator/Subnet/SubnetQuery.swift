@@ -114,6 +114,13 @@ struct QueryEvaluation {
     let subnet: Subnet
     let time: UInt64
     var instructions: UInt64 = 0
+    /// When the first call of a composite query was made.
+    private var start: ContinuousClock.Instant?
+
+    init(subnet: Subnet, time: UInt64) {
+        self.subnet = subnet
+        self.time = time
+    }
 
     /// Instructions that the replica adds for each inner call.
     static let innerCallOverhead: UInt64 = 50_000_000
@@ -255,6 +262,7 @@ struct QueryEvaluation {
             let callee = (try? Principal(bytes: call.callee)) ?? .managementCanister
             let name = String(decoding: call.method, as: UTF8.self)
             instructions += execution.instructionsUsed + Self.innerCallOverhead
+            if let refusal = exhausted() { return .failure(refusal) }
             let answer =
                 callee == .managementCanister
                 ? subnet.managementResult(
@@ -265,6 +273,22 @@ struct QueryEvaluation {
             pending += execution.calls
         }
         return Self.result(nil, execution.response, id)
+    }
+
+    /// Why a composite query may make no further call: its instructions or its time are used up.
+    private mutating func exhausted() -> Rejection? {
+        let limits = subnet.configuration.limits
+        if instructions > limits.queryInstructions {
+            return Rejection(
+                .queryCallGraphTotalInstructionLimitExceeded,
+                "Query call exceeded the instruction limit for the whole call graph: \(limits.queryInstructions).")
+        }
+        let now = ContinuousClock.now
+        if let start, now - start > .nanoseconds(limits.compositeNanoseconds) {
+            return Rejection(.queryTimeLimitExceeded, "Composite query calls exceeded the time limit.")
+        }
+        start = start ?? now
+        return nil
     }
 
     private func callBack(

@@ -163,10 +163,12 @@ enum Wire: CaseIterable, Sendable {
 
     /// Runs `body` beside a server on a free port, and stops that.
     static func withServer(
-        _ endpoints: Endpoints, _ body: @Sendable (Int) async throws -> Void
+        _ endpoints: Endpoints, adjust: (inout EmulatorServer.Configuration) -> Void = { _ in },
+        _ body: @Sendable (Int) async throws -> Void
     ) async throws {
         var configuration = EmulatorServer.Configuration()
         configuration.port = 0
+        adjust(&configuration)
         configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = EmulatorServer(endpoints: endpoints, configuration: configuration)
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
