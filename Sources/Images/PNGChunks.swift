@@ -5,9 +5,9 @@ struct PNGChunks {
     let header: PNGHeader
     /// RGB triples; empty unless the colour type is palette.
     private(set) var palette: [UInt8] = []
-    /// The zlib stream, all IDAT chunks joined.
-    private(set) var data: [UInt8] = []
-    /// Where the first IDAT starts.
+    /// Bytes of the zlib stream in all IDAT chunks.
+    private(set) var dataBytes = 0
+    /// Where the body of the first IDAT starts; the others follow each other.
     private(set) var dataOffset = 0
     private var hasPalette = false
     private var hasData = false
@@ -44,7 +44,7 @@ struct PNGChunks {
                 }
                 if !hasData { dataOffset = chunk.body.lowerBound }
                 hasData = true
-                data += bytes[chunk.body]
+                dataBytes += chunk.body.count
             case PNGChunks.iend:
                 guard hasData, chunk.body.isEmpty else { throw ImageError(.badChunk, offset: offset) }
                 return
@@ -55,6 +55,20 @@ struct PNGChunks {
             }
             offset = chunk.end
         }
+    }
+
+    /// The zlib stream, with `slack` zeros behind it; of the `bytes` that were read.
+    func joinedData(_ bytes: [UInt8], slack: Int) -> [UInt8] {
+        var data: [UInt8] = []
+        data.reserveCapacity(dataBytes + slack)
+        var body = dataOffset
+        while data.count < dataBytes {
+            let length = Int(PNGHeader.number(bytes, body - 8))
+            data += bytes[body..<body + length]
+            body += length + 12
+        }
+        for _ in 0..<slack { data.append(0) }
+        return data
     }
 
     private func checkPalette(_ chunk: PNGChunk, _ offset: Int) throws(ImageError) {
