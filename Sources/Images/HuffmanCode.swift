@@ -1,9 +1,10 @@
 /// A canonical Huffman code of at most 15 bits (RFC 1951, 3.2.2): frequent codes by one look-up, others by search.
 ///
-/// An entry of the table is what the caller's alphabet makes of a symbol. The table is filled in the order of the
-/// code, doubling with each length, so that building costs little more than one store for each symbol.
+/// An entry of the table is what the caller's alphabet makes of a symbol and the length of its code. Symbols are
+/// kept in a list for each length, so that those that do not occur cost nothing; the table is filled in the order
+/// of the code and doubles with each length.
 struct HuffmanCode: ~Copyable {
-    /// The entry of a code that must be searched; no alphabet uses this bit otherwise.
+    /// The bit of entries that are not in the table: the code must be searched, or there is none.
     static let absent: UInt32 = 0x4000_0000
 
     /// A table and the bits that select an entry.
@@ -12,28 +13,33 @@ struct HuffmanCode: ~Copyable {
         fileprivate let mask: UInt64
 
         /// For the code that `window` starts with.
-        @inline(__always) subscript(window: UInt64) -> UInt32 {
-            entries[Int(truncatingIfNeeded: window & mask)]
-        }
+        @inline(__always) subscript(window: UInt64) -> UInt32 { entries[Int(truncatingIfNeeded: window & mask)] }
     }
 
+    private static let lengths = 16
+
+    private(set) var table: Table
+    private let tableBits: Int
     private let entries: UnsafeMutablePointer<UInt32>
-    /// How many codes there are of each length, and where those of one length start in `order`.
+    /// How many symbols there are of each length.
     private let counts: UnsafeMutablePointer<UInt16>
-    private let starts: UnsafeMutablePointer<UInt16>
+    /// The place in `links` that waits for the next symbol of each length.
+    private let ends: UnsafeMutablePointer<UInt16>
+    /// The first symbol of each length, and from place 16 on the symbol that follows each symbol.
+    private let links: UnsafeMutablePointer<UInt16>
     /// The symbols in the order of their codes.
     private let order: UnsafeMutablePointer<UInt16>
-    private let tableBits: Int
-    private(set) var table: Table
 
-    /// With room for codes of `symbols` symbols and a table of `tableBits` bits, at least 3.
+    /// Empty, with room for `symbols` symbols and a table of `tableBits` bits, at least 3.
     init(symbols: Int, tableBits: Int) {
-        entries = .allocate(capacity: 1 << tableBits)
-        counts = .allocate(capacity: 32 + symbols)
-        starts = counts + 16
-        order = counts + 32
         self.tableBits = tableBits
+        entries = .allocate(capacity: 1 << tableBits)
+        counts = .allocate(capacity: 3 * HuffmanCode.lengths + 2 * symbols)
+        ends = counts + HuffmanCode.lengths
+        links = ends + HuffmanCode.lengths
+        order = links + HuffmanCode.lengths + symbols
         table = Table(entries: entries, mask: 0)
+        removeAll()
     }
 
     deinit {
@@ -41,63 +47,87 @@ struct HuffmanCode: ~Copyable {
         counts.deallocate()
     }
 
-    /// Builds the code that has `lengths[s]` bits, 0…15, for symbol s (0: s does not occur).
-    ///
-    /// False when codes collide, or do not use all bit patterns; one code of one bit, or none, is enough when the
-    /// code `mayBeIncomplete`. `entry` is given a symbol and its length.
-    @inline(__always) mutating func build(
-        _ lengths: UnsafePointer<UInt8>, count: Int, mayBeIncomplete: Bool, _ entry: (Int, Int) -> UInt32
-    ) -> Bool {
-        for length in 0..<16 { counts[length] = 0 }
-        for symbol in 0..<count { counts[Int(lengths[symbol])] &+= 1 }
+    func removeAll() {
+        for length in 0..<HuffmanCode.lengths {
+            counts[length] = 0
+            ends[length] = UInt16(truncatingIfNeeded: length)
+        }
+    }
+
+    /// Adds a symbol whose code has `length` bits, 1…15; symbols come in ascending order.
+    @inline(__always) func append(_ symbol: Int, length: Int) {
+        links[Int(ends[length])] = UInt16(truncatingIfNeeded: symbol)
+        ends[length] = UInt16(truncatingIfNeeded: symbol &+ HuffmanCode.lengths)
+        counts[length] &+= 1
+    }
+
+    /// Makes the code usable. False when codes collide, or do not use all bit patterns; one code of one bit, or
+    /// none, is enough when the code `mayBeIncomplete`.
+    @inline(__always)
+    mutating func build(mayBeIncomplete: Bool, _ entry: (_ symbol: Int, _ length: Int) -> UInt32) -> Bool {
         var room = 1
         var longest = 0
         var used = 0
-        for length in 1..<16 {
+        for length in 1..<HuffmanCode.lengths {
             let codes = Int(counts[length])
-            starts[length] = UInt16(truncatingIfNeeded: used)
-            used &+= codes
             room = room &* 2 &- codes
             guard room >= 0 else { return false }
-            if codes > 0 { longest = length }
+            guard codes > 0 else { continue }
+            used &+= codes
+            longest = length
         }
         guard room == 0 || (mayBeIncomplete && used <= 1 && longest <= 1) else { return false }
-        for symbol in 0..<count {
-            let length = Int(lengths[symbol])
-            guard length > 0 else { continue }
-            order[Int(starts[length])] = UInt16(truncatingIfNeeded: symbol)
-            starts[length] &+= 1
-        }
-        fill(bits: min(longest, tableBits), entry)
+        fill(longest: longest, entry)
         return true
     }
 
-    /// Fills the table from `counts` and `order`.
-    @inline(__always) private mutating func fill(bits: Int, _ entry: (Int, Int) -> UInt32) {
+    @inline(__always)
+    private mutating func fill(longest: Int, _ entry: (_ symbol: Int, _ length: Int) -> UInt32) {
+        let entries = entries
+        let counts = counts
+        let links = links
+        var order = order
         entries[0] = HuffmanCode.absent
         var code: UInt32 = 0
-        var next = order
-        var size = 1
-        for length in 1..<bits &+ 1 {
-            // Below four entries this copies some that do not count yet.
-            let half = UnsafeMutableRawPointer(entries)
-            for i in stride(from: 0, to: size &* 4, by: 16) {
-                let four = half.loadUnaligned(fromByteOffset: i, as: SIMD4<UInt32>.self)
-                half.storeBytes(of: four, toByteOffset: size &* 4 &+ i, as: SIMD4<UInt32>.self)
+        var size: UInt32 = 1
+        var length = 1
+        while length <= longest {
+            let isShort = length <= tableBits
+            if isShort {
+                HuffmanCode.double(entries, size)
+                size &*= 2
             }
-            size &*= 2
-            let end = next + Int(counts[length])
-            while next < end {
-                entries[Int(code)] = entry(Int(next.pointee), length)
-                next += 1
-                // Codes count upwards from their first bit, which is the lowest here.
-                let zeros = code ^ UInt32(truncatingIfNeeded: size &- 1)
-                guard zeros > 0 else { break }
-                let highest: UInt32 = 0x8000_0000 &>> UInt32(truncatingIfNeeded: zeros.leadingZeroBitCount)
+            var place = length
+            var left = counts[length]
+            while left > 0 {
+                left &-= 1
+                let symbol = Int(links[place])
+                place = symbol &+ HuffmanCode.lengths
+                order.pointee = UInt16(truncatingIfNeeded: symbol)
+                order += 1
+                guard isShort else { continue }
+                entries[Int(truncatingIfNeeded: code)] = entry(symbol, length)
+                // Codes count upwards from their first bit, which is the lowest here. Behind the last code of a
+                // complete set this makes nothing of use.
+                let highest: UInt32 = 0x8000_0000 &>> UInt32((code ^ (size &- 1)).leadingZeroBitCount)
                 code = code & (highest &- 1) | highest
             }
+            length &+= 1
         }
         table = Table(entries: entries, mask: UInt64(size &- 1))
+    }
+
+    /// Copies the first `size` entries behind themselves; below four also some that do not count yet.
+    @inline(__always)
+    private static func double(_ entries: UnsafeMutablePointer<UInt32>, _ size: UInt32) {
+        var from = UnsafeMutableRawPointer(entries)
+        let end = from + Int(truncatingIfNeeded: size &* 4)
+        var to = end
+        repeat {
+            to.storeBytes(of: from.loadUnaligned(as: SIMD4<UInt32>.self), as: SIMD4<UInt32>.self)
+            from += 16
+            to += 16
+        } while from < end
     }
 
     /// The symbol whose code `window` starts with, and the length of the code; nil when there is none.
@@ -105,7 +135,7 @@ struct HuffmanCode: ~Copyable {
         var code = 0
         var first = 0
         var index = 0
-        for length in 1..<16 {
+        for length in 1..<HuffmanCode.lengths {
             code |= Int(truncatingIfNeeded: window &>> UInt64(length &- 1)) & 1
             let count = Int(counts[length])
             if code &- first < count { return (Int(order[index &+ code &- first]), length) }

@@ -10,21 +10,16 @@ struct Inflater: ~Copyable {
     private var literals: HuffmanCode
     private var distances: HuffmanCode
     private var codeLengths = HuffmanCode(symbols: 19, tableBits: 7)
-    /// Of both codes of a block, one behind the other.
-    private let lengths: UnsafeMutablePointer<UInt8>
 
     /// `output` has room for `limit` and `slack` bytes. Tables are larger for long streams, where they pay.
     init(_ bits: BitReader, streamBytes: Int, into output: UnsafeMutablePointer<UInt8>, limit: Int) {
         self.bits = bits
         self.output = output
         self.limit = limit
-        lengths = .allocate(capacity: 320)
         let isLong = streamBytes > 4_096
         literals = HuffmanCode(symbols: 288, tableBits: isLong ? 11 : 9)
         distances = HuffmanCode(symbols: 32, tableBits: isLong ? 9 : 7)
     }
-
-    deinit { lengths.deallocate() }
 
     /// Up to the end of the last block, and to the byte after it.
     mutating func run() throws(ImageError) {
@@ -89,68 +84,90 @@ struct Inflater: ~Copyable {
 
     /// RFC 1951, 3.2.6.
     private mutating func useFixedCodes() throws(ImageError) {
-        for symbol in 0..<288 {
-            lengths[symbol] = symbol < 144 ? 8 : symbol < 256 ? 9 : symbol < 280 ? 7 : 8
-        }
-        for code in 0..<32 { lengths[288 + code] = 5 }
-        try buildCodes(literals: 288, distances: 32)
+        literals.removeAll()
+        distances.removeAll()
+        for symbol in 0..<144 { literals.append(symbol, length: 8) }
+        for symbol in 144..<256 { literals.append(symbol, length: 9) }
+        for symbol in 256..<280 { literals.append(symbol, length: 7) }
+        for symbol in 280..<288 { literals.append(symbol, length: 8) }
+        for symbol in 0..<32 { distances.append(symbol, length: 5) }
+        try buildCodes()
     }
 
     /// RFC 1951, 3.2.7.
     private mutating func readCodes() throws(ImageError) {
-        let literals = try bits.take(5) + 257
+        let symbols = try bits.take(5) + 257
         let distances = try bits.take(5) + 1
         let codes = try bits.take(4) + 4
-        guard literals <= 286, distances <= 30 else { throw damaged }
+        guard symbols <= 286, distances <= 30 else { throw damaged }
+        try readCodeLengths(codes)
+        self.literals.removeAll()
+        self.distances.removeAll()
+        try readLengths(literals: symbols, all: symbols + distances)
+        try buildCodes()
+    }
+
+    /// The code of the lengths of the other two codes.
+    private mutating func readCodeLengths(_ count: Int) throws(ImageError) {
         let order: InlineArray<19, Int> = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
-        for i in 0..<19 { lengths[order[i]] = i < codes ? UInt8(try bits.take(3)) : 0 }
-        let isComplete = codeLengths.build(lengths, count: 19, mayBeIncomplete: false) { symbol, length in
+        var lengths = InlineArray<19, Int>(repeating: 0)
+        for i in 0..<count { lengths[order[i]] = try bits.take(3) }
+        codeLengths.removeAll()
+        for symbol in 0..<19 where lengths[symbol] > 0 { codeLengths.append(symbol, length: lengths[symbol]) }
+        let isComplete = codeLengths.build(mayBeIncomplete: false) { symbol, length in
             UInt32(truncatingIfNeeded: symbol &<< 8 | length)
         }
         guard isComplete else { throw damaged }
-        try readLengths(literals + distances)
-        guard lengths[256] != 0 else { throw damaged }
-        try buildCodes(literals: literals, distances: distances)
     }
 
-    /// Run by run into `lengths`.
-    private mutating func readLengths(_ count: Int) throws(ImageError) {
+    /// Lengths of the first `literals` of `all` symbols and of distances behind them, run by run.
+    private mutating func readLengths(literals: Int, all: Int) throws(ImageError) {
         let codes = codeLengths.table
         var bits = bits
-        var last: UInt8 = 0
-        var filled = 0
-        while filled < count {
+        var length = 0
+        var hasEnd = false
+        var symbol = 0
+        while symbol < all {
             var window = try bits.window()
             let entry = codes[window]
-            let symbol = entry &>> 8
+            let code = Int(truncatingIfNeeded: entry &>> 8)
             bits.skip(Int(entry & 255))
-            if symbol < 16 {
-                last = UInt8(truncatingIfNeeded: symbol)
-                lengths[filled] = last
-                filled &+= 1
+            var repeats = 1
+            if code < 16 {
+                length = code
+            } else {
+                window &>>= UInt64(entry & 255)
+                let extra = code == 16 ? 2 : code == 17 ? 3 : 7
+                repeats = (code == 18 ? 11 : 3) &+ Int(truncatingIfNeeded: window) & (1 &<< extra &- 1)
+                bits.skip(extra)
+                if code > 16 { length = 0 }
+                guard code > 16 || symbol > 0, repeats <= all &- symbol else {
+                    throw ImageError(.badCompression, offset: bits.byteOffset)
+                }
+            }
+            let end = symbol &+ repeats
+            if length == 0 {
+                symbol = end
                 continue
             }
-            window &>>= UInt64(entry & 255)
-            let extra = symbol == 16 ? 2 : symbol == 17 ? 3 : 7
-            var repeats = symbol == 18 ? 11 : 3
-            repeats &+= Int(truncatingIfNeeded: window) & (1 &<< extra &- 1)
-            bits.skip(extra)
-            guard symbol != 16 || filled > 0, repeats <= count &- filled else {
-                throw ImageError(.badCompression, offset: bits.byteOffset)
-            }
-            if symbol != 16 { last = 0 }
-            for _ in 0..<repeats {
-                lengths[filled] = last
-                filled &+= 1
+            hasEnd = hasEnd || (symbol <= 256 && end > 256)
+            while symbol < end {
+                if symbol < literals {
+                    self.literals.append(symbol, length: length)
+                } else {
+                    distances.append(symbol &- literals, length: length)
+                }
+                symbol &+= 1
             }
         }
         self.bits = bits
+        guard hasEnd else { throw damaged }
     }
 
-    private mutating func buildCodes(literals symbols: Int, distances codes: Int) throws(ImageError) {
+    private mutating func buildCodes() throws(ImageError) {
         guard
-            literals.build(lengths, count: symbols, mayBeIncomplete: true, Inflater.literalEntry),
-            distances.build(lengths + symbols, count: codes, mayBeIncomplete: true, Inflater.distanceEntry)
+            literals.build(mayBeIncomplete: true, Inflater.literalEntry),
+            distances.build(mayBeIncomplete: true, Inflater.distanceEntry)
         else { throw damaged }
     }
 

@@ -57,18 +57,22 @@ struct PNGChunks {
         }
     }
 
-    /// The zlib stream, with `slack` zeros behind it; of the `bytes` that were read.
+    /// The zlib stream, and `slack` bytes behind it; of the `bytes` that were read.
     func joinedData(_ bytes: [UInt8], slack: Int) -> [UInt8] {
-        var data: [UInt8] = []
-        data.reserveCapacity(dataBytes + slack)
-        var body = dataOffset
-        while data.count < dataBytes {
-            let length = Int(PNGHeader.number(bytes, body - 8))
-            data += bytes[body..<body + length]
-            body += length + 12
+        [UInt8](unsafeUninitializedCapacity: dataBytes + slack) { data, count in
+            var body = dataOffset
+            while count < dataBytes {
+                let length = Int(PNGHeader.number(bytes, body - 8))
+                bytes.withUnsafeBytes {
+                    UnsafeMutableRawPointer(data.baseAddress! + count)
+                        .copyMemory(from: $0.baseAddress! + body, byteCount: length)
+                }
+                count += length
+                body += length + 12
+            }
+            for i in 0..<slack { data[count + i] = 0 }
+            count += slack
         }
-        for _ in 0..<slack { data.append(0) }
-        return data
     }
 
     private func checkPalette(_ chunk: PNGChunk, _ offset: Int) throws(ImageError) {

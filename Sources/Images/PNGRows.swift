@@ -14,7 +14,9 @@ struct PNGRows: ~Copyable {
         samples = PNGSamples(header, palette: palette)
         lineBytes = header.rowBytes(header.width) + PNGFilter.slack
         lines = .allocate(capacity: 3 * lineBytes)
-        lines.update(repeating: 0, count: lineBytes)
+        for i in stride(from: 0, to: lineBytes, by: 16) {
+            UnsafeMutableRawPointer(lines + i).storeBytes(of: SIMD16(), as: SIMD16<UInt8>.self)
+        }
     }
 
     deinit { lines.deallocate() }

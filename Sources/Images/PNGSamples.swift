@@ -33,10 +33,6 @@ struct PNGSamples {
     {
         let channels = header.channels
         let samples = header.colour.samples
-        if samples == channels && step == channels {
-            to.update(from: from, count: count * channels)
-            return
-        }
         for i in 0..<count {
             for c in 0..<channels { to[i &* step &+ c] = from[i &* samples &+ c] }
         }
