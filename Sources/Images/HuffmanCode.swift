@@ -13,7 +13,9 @@ struct HuffmanCode: ~Copyable {
         fileprivate let mask: UInt64
 
         /// For the code that `window` starts with.
-        @inline(__always) subscript(window: UInt64) -> UInt32 { entries[Int(truncatingIfNeeded: window & mask)] }
+        @inline(__always) subscript(window: UInt64) -> UInt32 {
+            entries[Int(truncatingIfNeeded: window & mask)]
+        }
     }
 
     private static let lengths = 16
@@ -25,13 +27,15 @@ struct HuffmanCode: ~Copyable {
     private let counts: UnsafeMutablePointer<UInt16>
     /// The place in `links` that waits for the next symbol of each length.
     private let ends: UnsafeMutablePointer<UInt16>
-    /// The first symbol of each length, and from place 16 on the symbol that follows each symbol.
+    /// The symbol that follows each symbol of the same length, and behind these the first one of each length.
     private let links: UnsafeMutablePointer<UInt16>
+    private let symbols: Int
     /// The symbols in the order of their codes.
     private let order: UnsafeMutablePointer<UInt16>
 
     /// Empty, with room for `symbols` symbols and a table of `tableBits` bits, at least 3.
     init(symbols: Int, tableBits: Int) {
+        self.symbols = symbols
         self.tableBits = tableBits
         entries = .allocate(capacity: 1 << tableBits)
         counts = .allocate(capacity: 3 * HuffmanCode.lengths + 2 * symbols)
@@ -50,15 +54,29 @@ struct HuffmanCode: ~Copyable {
     func removeAll() {
         for length in 0..<HuffmanCode.lengths {
             counts[length] = 0
-            ends[length] = UInt16(truncatingIfNeeded: length)
+            ends[length] = UInt16(truncatingIfNeeded: symbols &+ length)
         }
     }
 
-    /// Adds a symbol whose code has `length` bits, 1…15; symbols come in ascending order.
+    /// Adds a symbol whose code has `length` bits, 1…15, above all that were added before.
     @inline(__always) func append(_ symbol: Int, length: Int) {
         links[Int(ends[length])] = UInt16(truncatingIfNeeded: symbol)
-        ends[length] = UInt16(truncatingIfNeeded: symbol &+ HuffmanCode.lengths)
+        ends[length] = UInt16(truncatingIfNeeded: symbol)
         counts[length] &+= 1
+    }
+
+    /// Adds symbols whose codes have `length` bits, 1…15, above all that were added before.
+    @inline(__always) func append(_ added: Range<Int>, length: Int) {
+        guard added.lowerBound < added.upperBound else { return }
+        var place = Int(ends[length])
+        var symbol = added.lowerBound
+        repeat {
+            links[place] = UInt16(truncatingIfNeeded: symbol)
+            place = symbol
+            symbol &+= 1
+        } while symbol < added.upperBound
+        ends[length] = UInt16(truncatingIfNeeded: place)
+        counts[length] &+= UInt16(truncatingIfNeeded: added.upperBound &- added.lowerBound)
     }
 
     /// Makes the code usable. False when codes collide, or do not use all bit patterns; one code of one bit, or
@@ -84,37 +102,38 @@ struct HuffmanCode: ~Copyable {
     @inline(__always)
     private mutating func fill(longest: Int, _ entry: (_ symbol: Int, _ length: Int) -> UInt32) {
         let entries = entries
-        let counts = counts
         let links = links
         var order = order
         entries[0] = HuffmanCode.absent
         var code: UInt32 = 0
         var size: UInt32 = 1
-        var length = 1
-        while length <= longest {
-            let isShort = length <= tableBits
-            if isShort {
-                HuffmanCode.double(entries, size)
-                size &*= 2
-            }
-            var place = length
-            var left = counts[length]
-            while left > 0 {
-                left &-= 1
-                let symbol = Int(links[place])
-                place = symbol &+ HuffmanCode.lengths
-                order.pointee = UInt16(truncatingIfNeeded: symbol)
+        for length in 1..<min(longest, tableBits) &+ 1 {
+            HuffmanCode.double(entries, size)
+            size &*= 2
+            let end = Int(ends[length])
+            var place = symbols &+ length
+            while place != end {
+                place = Int(links[place])
+                order.pointee = UInt16(truncatingIfNeeded: place)
                 order += 1
-                guard isShort else { continue }
-                entries[Int(truncatingIfNeeded: code)] = entry(symbol, length)
+                entries[Int(truncatingIfNeeded: code)] = entry(place, length)
                 // Codes count upwards from their first bit, which is the lowest here. Behind the last code of a
                 // complete set this makes nothing of use.
                 let highest: UInt32 = 0x8000_0000 &>> UInt32((code ^ (size &- 1)).leadingZeroBitCount)
                 code = code & (highest &- 1) | highest
             }
-            length &+= 1
         }
         table = Table(entries: entries, mask: UInt64(size &- 1))
+        guard longest > tableBits else { return }
+        for length in tableBits &+ 1..<longest &+ 1 {
+            let end = Int(ends[length])
+            var place = symbols &+ length
+            while place != end {
+                place = Int(links[place])
+                order.pointee = UInt16(truncatingIfNeeded: place)
+                order += 1
+            }
+        }
     }
 
     /// Copies the first `size` entries behind themselves; below four also some that do not count yet.

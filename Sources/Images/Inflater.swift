@@ -1,7 +1,7 @@
 /// Deflate blocks (RFC 1951) from bits into memory that holds all they may make.
 struct Inflater: ~Copyable {
     /// Bytes of memory behind the limit: a limit is checked before a token is written, and copies run over.
-    static let slack = 2 + 258 + 16
+    static let slack = 3 + 258 + 16
 
     private(set) var bits: BitReader
     private(set) var count = 0
@@ -86,11 +86,11 @@ struct Inflater: ~Copyable {
     private mutating func useFixedCodes() throws(ImageError) {
         literals.removeAll()
         distances.removeAll()
-        for symbol in 0..<144 { literals.append(symbol, length: 8) }
-        for symbol in 144..<256 { literals.append(symbol, length: 9) }
-        for symbol in 256..<280 { literals.append(symbol, length: 7) }
-        for symbol in 280..<288 { literals.append(symbol, length: 8) }
-        for symbol in 0..<32 { distances.append(symbol, length: 5) }
+        literals.append(0..<144, length: 8)
+        literals.append(144..<256, length: 9)
+        literals.append(256..<280, length: 7)
+        literals.append(280..<288, length: 8)
+        distances.append(0..<32, length: 5)
         try buildCodes()
     }
 
@@ -101,9 +101,13 @@ struct Inflater: ~Copyable {
         let codes = try bits.take(4) + 4
         guard symbols <= 286, distances <= 30 else { throw damaged }
         try readCodeLengths(codes)
-        self.literals.removeAll()
+        literals.removeAll()
         self.distances.removeAll()
-        try readLengths(literals: symbols, all: symbols + distances)
+        // A run may go on from one code to the other.
+        var reader = CodeLengthReader(codeLengths.table)
+        try reader.read(symbols, of: literals, from: &bits)
+        try reader.read(distances, of: self.distances, from: &bits)
+        guard reader.isDone else { throw damaged }
         try buildCodes()
     }
 
@@ -113,55 +117,13 @@ struct Inflater: ~Copyable {
         var lengths = InlineArray<19, Int>(repeating: 0)
         for i in 0..<count { lengths[order[i]] = try bits.take(3) }
         codeLengths.removeAll()
-        for symbol in 0..<19 where lengths[symbol] > 0 { codeLengths.append(symbol, length: lengths[symbol]) }
+        for symbol in 0..<19 where lengths[symbol] > 0 {
+            codeLengths.append(symbol, length: lengths[symbol])
+        }
         let isComplete = codeLengths.build(mayBeIncomplete: false) { symbol, length in
             UInt32(truncatingIfNeeded: symbol &<< 8 | length)
         }
         guard isComplete else { throw damaged }
-    }
-
-    /// Lengths of the first `literals` of `all` symbols and of distances behind them, run by run.
-    private mutating func readLengths(literals: Int, all: Int) throws(ImageError) {
-        let codes = codeLengths.table
-        var bits = bits
-        var length = 0
-        var hasEnd = false
-        var symbol = 0
-        while symbol < all {
-            var window = try bits.window()
-            let entry = codes[window]
-            let code = Int(truncatingIfNeeded: entry &>> 8)
-            bits.skip(Int(entry & 255))
-            var repeats = 1
-            if code < 16 {
-                length = code
-            } else {
-                window &>>= UInt64(entry & 255)
-                let extra = code == 16 ? 2 : code == 17 ? 3 : 7
-                repeats = (code == 18 ? 11 : 3) &+ Int(truncatingIfNeeded: window) & (1 &<< extra &- 1)
-                bits.skip(extra)
-                if code > 16 { length = 0 }
-                guard code > 16 || symbol > 0, repeats <= all &- symbol else {
-                    throw ImageError(.badCompression, offset: bits.byteOffset)
-                }
-            }
-            let end = symbol &+ repeats
-            if length == 0 {
-                symbol = end
-                continue
-            }
-            hasEnd = hasEnd || (symbol <= 256 && end > 256)
-            while symbol < end {
-                if symbol < literals {
-                    self.literals.append(symbol, length: length)
-                } else {
-                    distances.append(symbol &- literals, length: length)
-                }
-                symbol &+= 1
-            }
-        }
-        self.bits = bits
-        guard hasEnd else { throw damaged }
     }
 
     private mutating func buildCodes() throws(ImageError) {
@@ -181,21 +143,27 @@ struct Inflater: ~Copyable {
         let limit = limit
         var bits = bits
         var count = count
+        @inline(__always) func put(_ entry: UInt32) {
+            output[count] = UInt8(truncatingIfNeeded: entry &>> 8)
+            count &+= 1
+            bits.skip(Int(entry & 255))
+        }
         while true {
             var window = try bits.window()
             guard count <= limit else { throw tooMuch }
             var entry = literals[window]
             if entry & Inflater.literal != 0 {
-                output[count] = UInt8(truncatingIfNeeded: entry &>> 8)
-                count &+= 1
-                bits.skip(Int(entry & 255))
+                put(entry)
                 window &>>= UInt64(entry & 255)
                 entry = literals[window]
                 if entry & Inflater.literal != 0 {
-                    output[count] = UInt8(truncatingIfNeeded: entry &>> 8)
-                    count &+= 1
-                    bits.skip(Int(entry & 255))
-                    continue
+                    put(entry)
+                    window &>>= UInt64(entry & 255)
+                    entry = literals[window]
+                    if entry & Inflater.literal != 0 {
+                        put(entry)
+                        continue
+                    }
                 }
                 window = bits.secondWindow()
             }

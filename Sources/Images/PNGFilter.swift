@@ -27,19 +27,23 @@ enum PNGFilter {
     }
 
     private static func copy(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int) {
-        for i in stride(from: 0, to: count, by: 16) {
+        var i = 0
+        while i < count {
             let bytes = from.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)
             to.storeBytes(of: bytes, toByteOffset: i, as: SIMD16<UInt8>.self)
+            i &+= 16
         }
     }
 
     private static func add(
         _ from: UnsafeRawPointer, _ up: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int
     ) {
-        for i in stride(from: 0, to: count, by: 16) {
+        var i = 0
+        while i < count {
             let bytes = from.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)
             let above = up.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)
             to.storeBytes(of: bytes &+ above, toByteOffset: i, as: SIMD16<UInt8>.self)
+            i &+= 16
         }
     }
 
@@ -53,9 +57,11 @@ enum PNGFilter {
         _ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int, _ distance: Int
     ) {
         var left = SIMD8<UInt8>()
-        for i in stride(from: 0, to: count, by: distance) {
+        var i = 0
+        while i < count {
             left &+= pixel(from, i)
             to.storeBytes(of: left, toByteOffset: i, as: SIMD8<UInt8>.self)
+            i &+= distance
         }
     }
 
@@ -64,12 +70,14 @@ enum PNGFilter {
         _ distance: Int
     ) {
         var left = SIMD8<UInt16>()
-        for i in stride(from: 0, to: count, by: distance) {
+        var i = 0
+        while i < count {
             let above = SIMD8<UInt16>(truncatingIfNeeded: pixel(up, i))
             let mean = SIMD8<UInt8>(truncatingIfNeeded: (left &+ above) &>> 1)
             let bytes = pixel(from, i) &+ mean
             to.storeBytes(of: bytes, toByteOffset: i, as: SIMD8<UInt8>.self)
             left = SIMD8<UInt16>(truncatingIfNeeded: bytes)
+            i &+= distance
         }
     }
 
@@ -79,7 +87,8 @@ enum PNGFilter {
     ) {
         var left = SIMD8<Int16>()
         var corner = SIMD8<Int16>()
-        for i in stride(from: 0, to: count, by: distance) {
+        var i = 0
+        while i < count {
             let above = SIMD8<Int16>(truncatingIfNeeded: pixel(up, i))
             let byLeft = above &- corner
             let byUp = left &- corner
@@ -92,6 +101,7 @@ enum PNGFilter {
             to.storeBytes(of: bytes, toByteOffset: i, as: SIMD8<UInt8>.self)
             left = SIMD8<Int16>(truncatingIfNeeded: bytes)
             corner = above
+            i &+= distance
         }
     }
 
