@@ -107,7 +107,10 @@ let package = Package(
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
 
         tests("Digests"),
-        tests("Images", ["Digests"], resources: [.copy("Vectors")]),
+        .target(
+            name: "CPNGSuite", path: "Tests/CPNGSuite",
+            linkerSettings: [.linkedLibrary("png16"), .linkedLibrary("z")]),
+        tests("Images", ["CPNG", "CPNGSuite", "Digests"], resources: [.copy("Vectors")]),
         tests("Kernels"),
         tests("Autodiff"),
         tests("NeuralNetwork"),

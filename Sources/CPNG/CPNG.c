@@ -21,8 +21,8 @@ static void on_error(png_structp png, png_const_charp text) {
 }
 
 static void on_warning(png_structp png, png_const_charp text) {
-    (void)png;
-    (void)text;
+    char *message = png_get_error_ptr(png);
+    snprintf(message, CPNG_MESSAGE_BYTES, "%s", text);
 }
 
 static void on_read(png_structp png, png_bytep out, size_t wanted) {
@@ -37,6 +37,7 @@ static void on_read(png_structp png, png_bytep out, size_t wanted) {
 }
 
 static png_structp open_reader(source *from, png_infop *info, char *message) {
+    message[0] = 0;
     png_structp png = png_create_read_struct(PNG_LIBPNG_VER_STRING, message, on_error, on_warning);
     if (png == NULL) {
         snprintf(message, CPNG_MESSAGE_BYTES, "libpng could not start");

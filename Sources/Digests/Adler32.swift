@@ -3,28 +3,50 @@ public enum Adler32 {
     public static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         var a: UInt32 = 1
         var b: UInt32 = 0
-        guard let base = bytes.baseAddress else { return 1 }
-        let modulus: UInt32 = 65_521
-        var offset = 0
-        while offset < bytes.count {
-            // 5,552 is the longest run whose sums still fit 32 bits.
-            let end = min(offset &+ 5_552, bytes.count)
-            while offset &+ 8 <= end {
-                for i in 0..<8 {
-                    a &+= UInt32(base.load(fromByteOffset: offset &+ i, as: UInt8.self))
-                    b &+= a
-                }
-                offset &+= 8
-            }
-            while offset < end {
-                a &+= UInt32(base.load(fromByteOffset: offset, as: UInt8.self))
-                b &+= a
-                offset &+= 1
+        guard var next = bytes.baseAddress else { return 1 }
+        let end = next + bytes.count
+        while end - next >= 16 {
+            // 5,552 is the longest run whose sums fit 32 bits.
+            let run = next + min(end - next, 5_552) / 16 * 16
+            while next < run {
+                let blocks = min(run - next, vectorRun * 16)
+                add(next, blocks, &a, &b)
+                next += blocks
             }
             a %= modulus
             b %= modulus
         }
-        return b << 16 | a
+        while next < end {
+            a &+= UInt32(next.load(as: UInt8.self))
+            b &+= a
+            next += 1
+        }
+        return (b % modulus) << 16 | a % modulus
+    }
+
+    private static let modulus: UInt32 = 65_521
+    /// Blocks whose sums fit 16 bits: 255 * (0 + 1 + … + 22) < 2^16.
+    private static let vectorRun = 23
+
+    /// Adds `count` bytes, up to `vectorRun` blocks of 16, to both sums.
+    @inline(__always)
+    private static func add(_ bytes: UnsafeRawPointer, _ count: Int, _ a: inout UInt32, _ b: inout UInt32) {
+        // For each place in a block: the sum of its bytes, and the sum of those sums.
+        var sum = SIMD16<UInt16>()
+        var sums = SIMD16<UInt16>()
+        var next = bytes
+        let end = bytes + count
+        while next < end {
+            sums &+= sum
+            sum &+= SIMD16<UInt16>(truncatingIfNeeded: next.loadUnaligned(as: SIMD16<UInt8>.self))
+            next += 16
+        }
+        b &+= a &* UInt32(truncatingIfNeeded: count)
+        for place in 0..<16 {
+            let total = UInt32(sum[place])
+            a &+= total
+            b &+= UInt32(sums[place]) &* 16 &+ total &* UInt32(truncatingIfNeeded: 16 &- place)
+        }
     }
 
     public static func checksum(_ bytes: [UInt8]) -> UInt32 {

@@ -2,23 +2,21 @@
 public enum CRC32 {
     public static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         var crc: UInt32 = 0xffff_ffff
-        guard let base = bytes.baseAddress else { return ~crc }
+        guard var next = bytes.baseAddress else { return ~crc }
+        let end = next + bytes.count
         crcTable.withUnsafeBufferPointer { buffer in
-            let table = buffer.baseAddress!
-            var offset = 0
-            while offset &+ 4 <= bytes.count {
-                let word = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-                crc = crc ^ word
-                crc = table[Int(crc & 255)] ^ crc &>> 8
-                crc = table[Int(crc & 255)] ^ crc &>> 8
-                crc = table[Int(crc & 255)] ^ crc &>> 8
-                crc = table[Int(crc & 255)] ^ crc &>> 8
-                offset &+= 4
+            guard let table = buffer.baseAddress else { return }
+            while end - next >= 8 {
+                let word = next.loadUnaligned(as: UInt64.self).littleEndian
+                crc ^= UInt32(truncatingIfNeeded: word)
+                for _ in 0..<4 { crc = table[Int(crc & 255)] ^ crc &>> 8 }
+                crc ^= UInt32(truncatingIfNeeded: word &>> 32)
+                for _ in 0..<4 { crc = table[Int(crc & 255)] ^ crc &>> 8 }
+                next += 8
             }
-            while offset < bytes.count {
-                let byte = base.load(fromByteOffset: offset, as: UInt8.self)
-                crc = table[Int((crc ^ UInt32(byte)) & 255)] ^ crc &>> 8
-                offset &+= 1
+            while next < end {
+                crc = table[Int((crc ^ UInt32(next.load(as: UInt8.self))) & 255)] ^ crc &>> 8
+                next += 1
             }
         }
         return ~crc

@@ -1,67 +1,56 @@
-/// Bits of a buffer, lowest first; never reads past the end.
+/// Bits of a buffer, lowest first, read by position.
+///
+/// There is nothing to refill: each step looks at a window of at least 57 bits and says how many it used, which is
+/// cheapest where every instruction has a price. A window may lie up to `slack` bytes beyond the end, so that only
+/// one comparison guards each of them.
 struct BitReader {
-    private let start: UnsafePointer<UInt8>
-    private let count: Int
-    private var next: Int
-    private var hold: UInt64 = 0
-    private var held = 0
+    /// Bytes that must be readable behind the buffer, whatever they hold.
+    static let slack = 16
 
-    /// `bytes` is not empty and outlives the reader.
-    init(_ bytes: UnsafeBufferPointer<UInt8>, from offset: Int) {
-        guard let base = bytes.baseAddress else { preconditionFailure("bytes to read") }
-        start = base
-        count = bytes.count
-        next = offset
+    private let start: UnsafeRawPointer
+    /// Of the buffer, in bits.
+    private let end: Int
+    /// Of the next bit.
+    private var position: Int
+
+    /// `count` bytes at `start` that outlive the reader, fewer than an eighth of `Int.max`.
+    init(_ start: UnsafeRawPointer, count: Int, from offset: Int) {
+        self.start = start
+        end = count * 8
+        position = offset * 8
     }
 
-    /// Offset of the first byte of which no bit has been taken.
-    var byteOffset: Int { next - held / 8 }
+    /// Offset of the byte of the next bit.
+    var byteOffset: Int { position &>> 3 }
 
-    /// The bits that come next; above those that exist, zeros.
-    var peeked: UInt32 { UInt32(truncatingIfNeeded: hold) }
-
-    /// Holds at least 32 bits as long as there are so many.
-    @inline(__always) mutating func fill() {
-        guard held < 32 else { return }
-        if count &- next >= 4 {
-            let word = UnsafeRawPointer(start).loadUnaligned(fromByteOffset: next, as: UInt32.self)
-            hold |= UInt64(UInt32(littleEndian: word)) &<< UInt64(held)
-            next &+= 4
-            held &+= 32
-        } else {
-            while held <= 32, next < count {
-                hold |= UInt64(start[next]) &<< UInt64(held)
-                next &+= 1
-                held &+= 8
-            }
-        }
+    /// At least 57 bits from here on; throws when all bits were used before.
+    @inline(__always) func window() throws(ImageError) -> UInt64 {
+        guard position <= end else { throw ImageError(.badCompression, offset: end &>> 3) }
+        return secondWindow()
     }
 
-    /// Takes `count` held bits away; false when they do not exist.
-    @inline(__always) mutating func drop(_ count: Int) -> Bool {
-        guard count <= held else { return false }
-        hold &>>= UInt64(count)
-        held &-= count
-        return true
+    /// `window` without its check, for at most 64 bits behind a window that was checked.
+    @inline(__always) func secondWindow() -> UInt64 {
+        let word = start.loadUnaligned(fromByteOffset: position &>> 3, as: UInt64.self)
+        return UInt64(littleEndian: word) &>> UInt64(truncatingIfNeeded: position & 7)
     }
+
+    @inline(__always) mutating func skip(_ count: Int) { position &+= count }
 
     /// The next `count` bits, at most 16.
-    @inline(__always) mutating func take(_ count: Int) throws(ImageError) -> UInt32 {
-        fill()
-        let value = peeked & (1 &<< UInt32(count) &- 1)
-        guard drop(count) else { throw ImageError(.badCompression, offset: self.count) }
-        return value
+    mutating func take(_ count: Int) throws(ImageError) -> Int {
+        let bits = try window() & (1 &<< UInt64(count) &- 1)
+        skip(count)
+        return Int(bits)
     }
 
-    mutating func alignToByte() { _ = drop(held % 8) }
+    mutating func alignToByte() { position = (position &+ 7) & ~7 }
 
-    /// The next `count` bytes, which are thereby taken; only after `alignToByte`.
-    mutating func takeBytes(_ count: Int) -> UnsafePointer<UInt8>? {
-        let offset = byteOffset
-        guard count <= self.count - offset else { return nil }
-        next = offset + count
-        hold = 0
-        held = 0
-        return start + offset
+    /// The next `count` bytes, which are thereby taken; only after `alignToByte`. Nil when there are not so many.
+    mutating func takeBytes(_ count: Int) -> UnsafeRawPointer? {
+        guard count <= (end - position) >> 3 else { return nil }
+        let bytes = start + byteOffset
+        position += count * 8
+        return bytes
     }
 }

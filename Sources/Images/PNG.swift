@@ -12,26 +12,26 @@ public enum PNG {
         let header = file.header
         let expected = header.dataBytes
         // Deflate cannot make more than 1,032 bytes of one.
-        guard expected / 1_032 <= file.data.count else {
+        guard expected / 1_032 <= file.dataBytes else {
             throw ImageError(
-                .tooLittleData(expected: expected, found: file.data.count), offset: file.dataOffset)
+                .tooLittleData(expected: expected, found: file.dataBytes), offset: file.dataOffset)
         }
-        var rows = try Zlib.inflate(file.data, limit: expected)
-        guard rows.count == expected else {
-            throw ImageError(.tooLittleData(expected: expected, found: rows.count), offset: file.dataOffset)
+        let rows = UnsafeMutablePointer<UInt8>.allocate(capacity: expected + Inflater.slack)
+        defer { rows.deallocate() }
+        let stream = file.joinedData(bytes, slack: BitReader.slack)
+        let found = try Zlib.inflate(padded: stream, into: rows, limit: expected)
+        guard found == expected else {
+            throw ImageError(.tooLittleData(expected: expected, found: found), offset: file.dataOffset)
         }
-        var pixels = [UInt8](repeating: 0, count: header.width * header.height * header.channels)
-        let samples = PNGSamples(header, palette: file.palette)
-        var start = 0
-        for pass in header.passes {
-            let rowBytes = header.rowBytes(pass.width)
-            for row in 0..<pass.height {
-                try PNGFilter.undo(
-                    &rows, row: start, count: rowBytes, distance: header.filterDistance, isFirst: row == 0)
-                try samples.expand(rows, from: start + 1, pass, row: row, into: &pixels)
-                start += rowBytes + 1
-            }
+        let count = header.width * header.height * header.channels
+        var error: ImageError?
+        let pixels = [UInt8](unsafeUninitializedCapacity: count + PNGFilter.slack) { buffer, initialized in
+            guard let target = buffer.baseAddress else { return }
+            var picture = PNGRows(header, palette: file.palette, into: target)
+            error = picture.read(rows)
+            initialized = error == nil ? count : 0
         }
+        if let error { throw error }
         return PixelImage(
             width: header.width, height: header.height, channels: header.channels, pixels: pixels)
     }

@@ -5,9 +5,9 @@ struct PNGChunks {
     let header: PNGHeader
     /// RGB triples; empty unless the colour type is palette.
     private(set) var palette: [UInt8] = []
-    /// The zlib stream, all IDAT chunks joined.
-    private(set) var data: [UInt8] = []
-    /// Where the first IDAT starts.
+    /// Bytes of the zlib stream in all IDAT chunks.
+    private(set) var dataBytes = 0
+    /// Where the body of the first IDAT starts; the others follow each other.
     private(set) var dataOffset = 0
     private var hasPalette = false
     private var hasData = false
@@ -44,7 +44,7 @@ struct PNGChunks {
                 }
                 if !hasData { dataOffset = chunk.body.lowerBound }
                 hasData = true
-                data += bytes[chunk.body]
+                dataBytes += chunk.body.count
             case PNGChunks.iend:
                 guard hasData, chunk.body.isEmpty else { throw ImageError(.badChunk, offset: offset) }
                 return
@@ -54,6 +54,24 @@ struct PNGChunks {
                 guard chunk.isAncillary else { throw ImageError(.unknownCriticalChunk, offset: offset) }
             }
             offset = chunk.end
+        }
+    }
+
+    /// The zlib stream, and `slack` bytes behind it; of the `bytes` that were read.
+    func joinedData(_ bytes: [UInt8], slack: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: dataBytes + slack) { data, count in
+            var body = dataOffset
+            while count < dataBytes {
+                let length = Int(PNGHeader.number(bytes, body - 8))
+                bytes.withUnsafeBytes {
+                    UnsafeMutableRawPointer(data.baseAddress! + count)
+                        .copyMemory(from: $0.baseAddress! + body, byteCount: length)
+                }
+                count += length
+                body += length + 12
+            }
+            for i in 0..<slack { data[count + i] = 0 }
+            count += slack
         }
     }
 

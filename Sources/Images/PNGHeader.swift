@@ -53,8 +53,12 @@ struct PNGHeader {
         self.height = Int(height)
     }
 
+    /// The big-endian number at `i`.
     static func number(_ bytes: [UInt8], _ i: Int) -> UInt32 {
-        UInt32(bytes[i]) << 24 | UInt32(bytes[i + 1]) << 16 | UInt32(bytes[i + 2]) << 8 | UInt32(bytes[i + 3])
+        precondition(i >= 0 && i + 4 <= bytes.count, "four bytes")
+        return bytes.withUnsafeBytes {
+            UInt32(bigEndian: $0.loadUnaligned(fromByteOffset: i, as: UInt32.self))
+        }
     }
 
     /// Channels of the decoded picture.

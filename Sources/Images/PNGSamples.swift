@@ -8,43 +8,31 @@ struct PNGSamples {
         self.palette = palette
     }
 
-    /// Writes row `row` of `pass`, whose bytes start at `start`, to its places in `pixels`.
+    /// Writes row `row` of `pass`, whose bytes are at `line`, to its places in `pixels`.
+    ///
+    /// Returns the place in `line` of the first index beyond the palette, or −1.
     func expand(
-        _ rows: [UInt8], from start: Int, _ pass: PNGPass, row: Int, into pixels: inout [UInt8]
-    ) throws(ImageError) {
+        _ line: UnsafePointer<UInt8>, _ pass: PNGPass, row: Int, into pixels: UnsafeMutablePointer<UInt8>
+    ) -> Int {
         let channels = header.channels
-        let first = ((pass.y + row * pass.stepY) * header.width + pass.x) * channels
+        let to = pixels + ((pass.y + row * pass.stepY) * header.width + pass.x) * channels
         let step = pass.stepX * channels
-        precondition(start + header.rowBytes(pass.width) <= rows.count, "rows within the data")
-        precondition(first + (pass.width - 1) * step + channels <= pixels.count, "pixels within the picture")
-        let bad = rows.withUnsafeBufferPointer { rows in
-            pixels.withUnsafeMutableBufferPointer { pixels in
-                let from = rows.baseAddress! + start
-                let to = pixels.baseAddress! + first
-                if header.colour == .palette {
-                    return lookUp(from, to, step: step, count: pass.width)
-                }
-                switch header.depth {
-                case 8: bytes(from, to, step: step, count: pass.width)
-                case 16: words(from, to, step: step, count: pass.width)
-                default: bits(from, to, step: step, count: pass.width)
-                }
-                return -1
-            }
+        if header.colour == .palette {
+            let bad = lookUp(line, to, step: step, count: pass.width)
+            return bad < 0 ? -1 : bad * header.depth / 8
         }
-        guard bad < 0 else {
-            throw ImageError(.badPaletteIndex, offset: start + bad * header.depth / 8)
+        switch header.depth {
+        case 8: bytes(line, to, step: step, count: pass.width)
+        case 16: words(line, to, step: step, count: pass.width)
+        default: bits(line, to, step: step, count: pass.width)
         }
+        return -1
     }
 
     private func bytes(_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>, step: Int, count: Int)
     {
         let channels = header.channels
         let samples = header.colour.samples
-        if samples == channels && step == channels {
-            to.update(from: from, count: count * channels)
-            return
-        }
         for i in 0..<count {
             for c in 0..<channels { to[i &* step &+ c] = from[i &* samples &+ c] }
         }

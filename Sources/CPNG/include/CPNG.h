@@ -24,7 +24,8 @@ int cpng_read_header(const uint8_t *bytes, size_t count, cpng_header *header, ch
 ///
 /// 16-bit samples become round(v * 255 / 65535), 1, 2 and 4 bits are scaled to 0...255, palettes become RGB,
 /// alpha and transparency are dropped, no gamma or colour profile is applied.
-/// Every chunk is read to the end and checked. Returns 0, or -1 with a text in `message`.
+/// Every chunk is read to the end and checked. Returns 0, with libpng's last warning or nothing in `message`,
+/// or -1 with a text in `message`.
 int cpng_decode(const uint8_t *bytes, size_t count, uint8_t *pixels, size_t capacity, char *message);
 
 /// Encodes 8-bit grey (1 channel) or RGB (3 channels) rows into `output`.
