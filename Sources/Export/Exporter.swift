@@ -59,37 +59,32 @@ public struct Exporter: Sendable {
         var random = SplitMix64(seed: Seeds.derive(hyper.seed, .calibration))
         random.shuffle(&order)
         let images = dataset.train.subset(Array(order.prefix(calibrationImages)))
-        let histograms = try Calibrator.histograms(model, images: images, workers: workers)
+        let network = try FoldedNetwork(model)
+        let observations = try Calibrator.observe(network, images: images, workers: workers)
         let validation = dataset.train.subset(
             split.validation.isEmpty ? Array(order.prefix(2_000)) : split.validation)
 
-        let (method, trials) = try choose(model, histograms, float, validation)
-        let quantizer = Quantizer(ranges: ranges(histograms, method), levels: levels)
+        let (method, trials) = try choose(network, observations, float, validation)
+        let quantizer = Quantizer(ranges: observations.ranges(method, levels: levels), levels: levels)
         let part = Provenance.CalibrationPart(
             method: method.description, images: images.count, levels: levels)
         let measured = dataset.test ?? validation
         let report = AccuracyReport(
             split: dataset.test == nil ? "validation" : "test", targets: measured.targets,
             classes: model.labels.count, floatLogits: try logits(float, measured),
-            int8Logits: IntegerClassifier(try quantizer.quantize(model), workers: workers).logits(measured))
+            int8Logits: IntegerClassifier(try quantizer.quantize(network).model, workers: workers).logits(measured))
         let provenance = Provenance(
             configuration, epoch: epoch, weightHash: hexadecimal(weightHash(of: model.parameters)),
             calibration: part, accuracy: report)
-        let result = try quantizer.quantize(model, provenance: try provenance.encoded())
+        let result = try quantizer.quantize(network, provenance: try provenance.encoded()).model
         return Result(model: result, bytes: ModelFile.write(result), provenance: provenance, trials: trials)
-    }
-
-    private func ranges(
-        _ histograms: [Int: ActivationHistogram], _ method: CalibrationMethod
-    ) -> [Int: Float] {
-        histograms.mapValues { $0.range(method, levels: levels) }
     }
 
     /// The method asked for, or the one with the most right answers on `images`.
     ///
     /// Agreement with the float network decides ties, then the order of the candidates.
     private func choose(
-        _ model: FloatModel, _ histograms: [Int: ActivationHistogram], _ float: FloatClassifier,
+        _ network: FoldedNetwork, _ observations: Observations, _ float: FloatClassifier,
         _ images: LabelledImages
     ) throws(ExportError) -> (CalibrationMethod, [(method: String, correct: Int, agreement: Int)]) {
         let candidates = calibration.map { [$0] } ?? CalibrationMethod.candidates
@@ -98,9 +93,10 @@ public struct Exporter: Sendable {
         var trials: [(method: String, correct: Int, agreement: Int)] = []
         var best = 0
         for (index, method) in candidates.enumerated() {
-            let quantized = try Quantizer(ranges: ranges(histograms, method), levels: levels).quantize(model)
+            let ranges = observations.ranges(method, levels: levels)
+            let quantized = try Quantizer(ranges: ranges, levels: levels).quantize(network).model
             let report = AccuracyReport(
-                split: "validation", targets: images.targets, classes: model.labels.count,
+                split: "validation", targets: images.targets, classes: network.labels.count,
                 floatLogits: floatLogits,
                 int8Logits: IntegerClassifier(quantized, workers: workers).logits(images))
             let count = Double(images.count)
