@@ -9,6 +9,8 @@ public struct Quantization: Sendable {
     public let layers: [Int]
     /// What one unit of the output of each node is worth.
     public let steps: [Double]
+    /// The nodes (−1: the picture) that each layer of the model takes; none for one that only goes back.
+    let operands: [[Int]]
     /// Weights and biases of the weighted nodes in order, in units but not rounded; where fine-tuning begins.
     let unrounded: [[Float]]
 }
@@ -52,7 +54,8 @@ public struct Quantizer: Sendable {
                 layers: writer.layers, labels: network.labels.map { Array($0.utf8) },
                 logitScale: Float(writer.steps.last ?? 1), provenance: provenance)
             return Quantization(
-                model: model, layers: writer.places, steps: writer.steps, unrounded: writer.unrounded)
+                model: model, layers: writer.places, steps: writer.steps, operands: writer.operands,
+                unrounded: writer.unrounded)
         } catch {
             throw .model(error)
         }
@@ -69,6 +72,7 @@ private struct LayerWriter {
     private(set) var steps: [Double] = []
     private var bounds: [Int] = []
     private(set) var unrounded: [[Float]] = []
+    private(set) var operands: [[Int]] = []
     /// The node whose output the next layer would read; −1 is the picture.
     private var current = -1
 
@@ -81,7 +85,11 @@ private struct LayerWriter {
         let node = network.nodes[index]
         var inputs = node.inputs
         if case .add = node.operation, inputs[1] == current { inputs.swapAt(0, 1) }
-        if inputs[0] != current { layers.append(.output(of: places[inputs[0]])) }
+        if inputs[0] != current {
+            layers.append(.output(of: places[inputs[0]]))
+            operands.append([])
+        }
+        operands.append(inputs)
         let step = inputs[0] < 0 ? Double(network.preprocessing.scale) : steps[inputs[0]]
         // The largest magnitude of an input: a pixel minus its zero point at first.
         let zeroPoints = network.preprocessing.zeroPoints
