@@ -65,7 +65,9 @@ let package = Package(
             ]),
         .target(
             name: "Export",
-            dependencies: ["Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training"]),
+            dependencies: [
+                "Acceleration", "Autodiff", "Digests", "Inference", "Kernels", "NeuralNetwork", "Training",
+            ]),
         .target(
             name: "Interchange",
             dependencies: [

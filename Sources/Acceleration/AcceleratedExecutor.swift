@@ -112,7 +112,7 @@ public final class AcceleratedExecutor {
     }
 
     /// Parameters and gradients in the order of `updating`, in the same layout, padding (zero in both) included.
-    var updateBuffers: [(parameter: UnsafeMutableBufferPointer<Float>, gradient: UnsafePointer<Float>)] {
+    package var updateBuffers: [(parameter: UnsafeMutableBufferPointer<Float>, gradient: UnsafePointer<Float>)] {
         updates.map { parameter, gradient in
             let count = parameter.layout.byteCount / 4
             return (

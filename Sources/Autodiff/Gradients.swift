@@ -55,7 +55,7 @@ final class Gradients {
         case .add, .subtract, .multiply, .divide, .negate, .exp, .log, .squareRoot, .relu, .reluGradient:
             elementwise(node, y, dy)
         case .sigmoid, .tanh, .erf, .power: smooth(node, y, dy)
-        case .clamp, .clampGradient, .select, .maximum, .uniform: selection(node, y, dy)
+        case .clamp, .clampGradient, .round, .select, .maximum, .uniform: selection(node, y, dy)
         case .sum, .broadcast, .reshape, .transpose: shaping(node, dy)
         case .slice, .pad, .concatenate, .gather, .scatterAdd: slicing(node, dy)
         case .matmul: matrixProduct(node, dy)

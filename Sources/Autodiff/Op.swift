@@ -13,6 +13,8 @@ public enum Op: Equatable, Sendable {
     case add, subtract, multiply, divide
     case negate, exp, log, squareRoot, relu, sigmoid, tanh, erf
     case power(Float)
+    /// The nearest integer, ties to even; its gradient is dy.
+    case round
     /// The nearest number in low ... high.
     case clamp(low: Float, high: Float)
     /// (dy, y) → dy where y > 0, else 0.
@@ -94,6 +96,7 @@ public enum Op: Equatable, Sendable {
         case .tanh: "tanh"
         case .erf: "erf"
         case .power: "power"
+        case .round: "round"
         case .clamp: "clamp"
         case .reluGradient: "reluGradient"
         case .clampGradient: "clampGradient"

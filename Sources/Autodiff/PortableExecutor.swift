@@ -30,7 +30,7 @@ public final class PortableExecutor {
         switch step.op {
         case .input, .parameter, .constant, .reshape: break
         case .add, .subtract, .multiply, .divide, .negate, .exp, .log, .squareRoot, .relu, .reluGradient, .sigmoid,
-            .tanh, .erf, .power, .clamp, .clampGradient:
+            .tanh, .erf, .power, .round, .clamp, .clampGradient:
             elementwise(step)
         case .select, .maximum, .uniform: selection(step)
         case .sum, .broadcast, .transpose: shaping(step)

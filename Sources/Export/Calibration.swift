@@ -1,7 +1,3 @@
-import Kernels
-import NeuralNetwork
-import Training
-
 /// How the largest activation that int8 should represent is chosen.
 public enum CalibrationMethod: Equatable, Sendable, CustomStringConvertible {
     /// The largest value seen.
@@ -102,77 +98,5 @@ public struct ActivationHistogram: Equatable, Sendable {
             error += Double(bin) * (over > 0 ? over * over : step * step / 12)
         }
         return error
-    }
-}
-
-/// Runs calibration images through a float network and counts what its layers give.
-public enum Calibrator {
-    /// One histogram for each layer whose output becomes int8, by its place in the architecture.
-    ///
-    /// Two passes: the first finds the maxima, the second fills the bins.
-    public static func histograms(
-        _ model: FloatModel, images: LabelledImages, workers: Workers, batch: Int = 128
-    ) throws(ExportError) -> [Int: ActivationHistogram] {
-        let outputs = try FusedNetwork(model.architecture).activations
-        let network: Network
-        let evaluator: Evaluator
-        do {
-            network = try Network(model.architecture)
-            evaluator = try Evaluator(
-                network: network, preprocessing: model.preprocessing, batch: min(batch, max(images.count, 1)),
-                workers: workers, observing: true)
-        } catch let error as NetworkError {
-            throw .run(.invalid(error.explanation))
-        } catch let error as LearnerError {
-            throw .run(.invalid(error.explanation))
-        } catch {
-            throw .unsupported("\(error)")
-        }
-        var maxima = [Int: Float]()
-        try run(model, evaluator, images) { count in
-            for (layer, relu) in outputs {
-                let values = activation(evaluator, network, layer, count)
-                let highest = values.reduce(Float(0)) { max($0, relu ? $1 : abs($1)) }
-                maxima[layer] = max(maxima[layer] ?? 0, highest)
-            }
-        }
-        var histograms = maxima.mapValues { ActivationHistogram(maximum: $0) }
-        try run(model, evaluator, images) { count in
-            for (layer, relu) in outputs {
-                histograms[layer]?.add(activation(evaluator, network, layer, count), relu: relu)
-            }
-        }
-        return histograms
-    }
-
-    /// What `layer` gave for the first `count` images of the last batch.
-    private static func activation(
-        _ evaluator: Evaluator, _ network: Network, _ layer: Int, _ count: Int
-    ) -> UnsafeBufferPointer<Float> {
-        let values = evaluator.activation(ofLayer: layer)
-        return UnsafeBufferPointer(rebasing: values[..<(count * network.layerShapes[layer].count)])
-    }
-
-    /// Runs batch after batch; `body` gets the number of images of each.
-    private static func run(
-        _ model: FloatModel, _ evaluator: Evaluator, _ images: LabelledImages, _ body: (Int) -> Void
-    ) throws(ExportError) {
-        let size = images.geometry.byteCount
-        var start = 0
-        while start < images.count {
-            let count = min(evaluator.batch, images.count - start)
-            do {
-                _ = try images.pixels.withUnsafeBufferPointer { pixels throws(LearnerError) in
-                    try evaluator.logits(
-                        pixels: UnsafeBufferPointer(
-                            rebasing: pixels[(start * size)..<((start + count) * size)]),
-                        count: count, parameters: model.parameters)
-                }
-            } catch {
-                throw .run(.invalid(error.explanation))
-            }
-            body(count)
-            start += count
-        }
     }
 }

@@ -49,11 +49,4 @@ public struct FloatModel: Sendable {
             architecture: architecture, preprocessing: configuration.preprocessing,
             labels: configuration.labels, parameters: checkpoint.parameters)
     }
-
-    /// Parameters by layer: weight and bias of those that have them.
-    func weights(ofLayer layer: Int, in network: Network) -> (weight: [Float], bias: [Float]) {
-        let indexes = network.parameters.indices.filter { network.parameters[$0].layer == layer }
-        precondition(indexes.count == 2, "a layer with a weight and a bias")
-        return (parameters[indexes[0]], parameters[indexes[1]])
-    }
 }

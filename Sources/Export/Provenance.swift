@@ -17,6 +17,16 @@ public struct Provenance: Equatable, Sendable, Codable {
         public var method: String
         public var images: Int
         public var levels: Int
+        /// Whether biases make up for rounded weights; nil in files from before there was a choice: they do not.
+        public var biasCorrection: Bool?
+        /// Whether channels were evened out; nil in files from before there was a choice: they were not.
+        public var equalisation: Bool?
+
+        /// The method and what was done besides.
+        public var summary: String {
+            method + (biasCorrection == true ? " + bias correction" : "")
+                + (equalisation == true ? " + equalisation" : "")
+        }
     }
 
     public var toolkit: String
@@ -28,6 +38,8 @@ public struct Provenance: Equatable, Sendable, Codable {
     /// Epochs these weights were trained for.
     public var epoch: Int
     public var calibration: CalibrationPart
+    /// Nil when the model was quantised after training alone.
+    public var fineTuning: FineTuning?
     /// Nil when there was nothing to measure on.
     public var accuracy: AccuracyReport?
 
@@ -51,7 +63,7 @@ public struct Provenance: Equatable, Sendable, Codable {
 
     init(
         _ configuration: RunConfiguration, epoch: Int, weightHash: String, calibration: CalibrationPart,
-        accuracy: AccuracyReport?
+        fineTuning: FineTuning?, accuracy: AccuracyReport?
     ) {
         toolkit = "deai-train " + configuration.toolkitVersion
         dataset = DatasetPart(
@@ -62,6 +74,7 @@ public struct Provenance: Equatable, Sendable, Codable {
         self.weightHash = weightHash
         self.epoch = epoch
         self.calibration = calibration
+        self.fineTuning = fineTuning
         self.accuracy = accuracy
     }
 }

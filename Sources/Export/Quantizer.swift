@@ -2,142 +2,206 @@ import Inference
 import NeuralNetwork
 import Training
 
+/// An integer model with what is needed to compare it with the float network that it was made of.
+public struct Quantization: Sendable {
+    public let model: QuantizedModel
+    /// The layer of the model that gives what each node of the folded network gives.
+    public let layers: [Int]
+    /// What one unit of the output of each node is worth.
+    public let steps: [Double]
+    /// The nodes (−1: the picture) that each layer of the model takes; none for one that only goes back.
+    let operands: [[Int]]
+    /// Weights and biases of the weighted nodes in order, in units but not rounded; where fine-tuning begins.
+    let unrounded: [[Float]]
+}
+
 /// Turns a float network into an integer one: symmetric int8 weights per output channel, biases in int32.
 public struct Quantizer: Sendable {
     /// Steps from zero to the largest activation: 127 (the default of the contract) up to 255.
     public var levels: Int
-    /// The largest magnitude of each layer's output, by its place in the architecture.
+    /// The largest magnitude of the output of each node of the folded network, by its place.
     public var ranges: [Int: Float]
+    /// The mean of every input of the weighted nodes, by their place; where there is one, the bias makes up for what
+    /// the rounding of weights moves the sums by.
+    public var inputMeans: [Int: [Float]]
 
-    public init(ranges: [Int: Float], levels: Int = 127) {
+    public init(ranges: [Int: Float], levels: Int = 127, inputMeans: [Int: [Float]] = [:]) {
         precondition((1...255).contains(levels), "levels of activations")
         self.ranges = ranges
         self.levels = levels
+        self.inputMeans = inputMeans
     }
 
-    /// The integer model, its contract checked.
+    /// The integer model of `model`, its contract checked.
+    public func quantize(_ model: FloatModel, provenance: [UInt8] = []) throws(ExportError) -> QuantizedModel {
+        try quantize(FoldedNetwork(model), provenance: provenance).model
+    }
+
+    /// The integer form of a folded network, its contract checked.
     ///
     /// With input step s, weight step w[c] and output step o, an accumulator is worth s·w[c], a bias is
     /// round(b / (s·w[c])) and the multiplier s·w[c] / o.
-    public func quantize(_ model: FloatModel, provenance: [UInt8] = []) throws(ExportError) -> QuantizedModel
-    {
-        let network: Network
+    public func quantize(_ network: FoldedNetwork, provenance: [UInt8] = []) throws(ExportError) -> Quantization {
+        var writer = LayerWriter(self, network)
+        for index in network.nodes.indices { try writer.add(index) }
+        let preprocessing = network.preprocessing
         do {
-            network = try Network(model.architecture)
-        } catch {
-            throw .run(.invalid(error.explanation))
-        }
-        let fused = try FusedNetwork(model.architecture)
-        let input = InputGeometry(
-            height: model.architecture.inputHeight, width: model.architecture.inputWidth,
-            channels: model.architecture.inputChannels, zeroPoints: model.preprocessing.zeroPoints,
-            scale: model.preprocessing.scale)
-        var step = Double(model.preprocessing.scale)
-        // The largest magnitude of an input: a pixel minus its zero point at first.
-        var bound = Int(model.preprocessing.zeroPoints.map { max($0, 255 - $0) }.max() ?? 255)
-        var logitScale = 1.0
-        var layers: [QuantizedLayer] = []
-        for (index, item) in fused.steps.enumerated() {
-            switch item {
-            case .maxPool2d(let window, let stride): layers.append(.maxPool2d(window: window, stride: stride))
-            case .flatten: layers.append(.flatten)
-            case .weighted(let layer, let relu):
-                let (weight, bias) = model.weights(ofLayer: layer, in: network)
-                let channels = ChannelWeights(weight, bias: bias, inputStep: step)
-                let isLast = index == fused.steps.count - 1
-                let outputStep: Double
-                let output: QuantizedOutput
-                if isLast {
-                    logitScale = Double(Float(channels.logitStep(inputStep: step, inputBound: bound)))
-                    outputStep = logitScale
-                    output = .logits
-                } else {
-                    guard let range = ranges[layer], range > 0, range.isFinite else {
-                        throw .unsupported("layer \(layer) has no calibrated range")
-                    }
-                    outputStep = Double(range) / Double(levels)
-                    output = .activations(low: relu ? 0 : Int16(-levels), high: Int16(levels))
-                }
-                let multipliers = channels.steps.map { Float(step * $0 / outputStep) }
-                layers.append(
-                    Quantizer.layer(
-                        model.architecture.layers[layer], channels, multipliers: multipliers, output: output))
-                step = outputStep
-                bound = levels
-            }
-        }
-        do {
-            return try QuantizedModel(
-                name: model.architecture.name, input: input, layers: layers,
-                labels: model.labels.map { Array($0.utf8) }, logitScale: Float(logitScale),
-                provenance: provenance)
+            let model = try QuantizedModel(
+                name: network.name,
+                input: InputGeometry(
+                    height: network.input[1], width: network.input[2], channels: network.input[3],
+                    zeroPoints: preprocessing.zeroPoints, scale: preprocessing.scale),
+                layers: writer.layers, labels: network.labels.map { Array($0.utf8) },
+                logitScale: Float(writer.steps.last ?? 1), provenance: provenance)
+            return Quantization(
+                model: model, layers: writer.places, steps: writer.steps, operands: writer.operands,
+                unrounded: writer.unrounded)
         } catch {
             throw .model(error)
         }
     }
-
-    private static func layer(
-        _ layer: Layer, _ channels: ChannelWeights, multipliers: [Float], output: QuantizedOutput
-    ) -> QuantizedLayer {
-        switch layer {
-        case .conv2d(let filters, let kernel, let stride, let padding, _, _, _):
-            .conv2d(
-                QuantizedConv2d(
-                    outputChannels: filters, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
-                    padding: padding, weights: channels.weights, bias: channels.bias,
-                    multipliers: multipliers,
-                    output: output))
-        case .dense(let units):
-            .dense(
-                QuantizedDense(
-                    outputs: units, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
-                    output: output))
-        default: preconditionFailure("layers without an integer form are refused by FusedNetwork")
-        }
-    }
 }
 
-/// Weights rounded to int8 with one step per output channel, the innermost dimension.
-struct ChannelWeights: Equatable {
-    /// In the order they had, −127…127.
-    let weights: [Int8]
-    /// In units of input step × weight step.
-    let bias: [Int32]
-    /// The value of one unit of weight, per output channel.
-    let steps: [Double]
+/// Writes the nodes of a folded network as layers of an integer model, one after the other.
+private struct LayerWriter {
+    private let quantizer: Quantizer
+    private let network: FoldedNetwork
+    private(set) var layers: [QuantizedLayer] = []
+    /// For each node its layer, the value of a unit, and the largest magnitude.
+    private(set) var places: [Int] = []
+    private(set) var steps: [Double] = []
+    private var bounds: [Int] = []
+    private(set) var unrounded: [[Float]] = []
+    private(set) var operands: [[Int]] = []
+    /// The node whose output the next layer would read; −1 is the picture.
+    private var current = -1
 
-    init(_ weight: [Float], bias floatBias: [Float], inputStep: Double) {
-        let channels = floatBias.count
-        var largest = [Float](repeating: 0, count: channels)
-        for (index, value) in weight.enumerated() {
-            largest[index % channels] = max(largest[index % channels], abs(value))
-        }
-        // A channel without weights gives only its bias; any step that represents that will do.
-        let fallback = largest.max().flatMap { $0 > 0 ? $0 : nil } ?? 1
-        let steps = zip(largest, floatBias).map { largest, bias in
-            let natural = Double(largest > 0 ? largest : fallback) / 127
-            // Keeps |bias| within 2^24, where it is exact as a Float.
-            return max(natural, Double(abs(bias)) / (inputStep * 16_777_216))
-        }
-        weights = weight.enumerated().map { index, value in
-            let scaled = (Double(value) / steps[index % channels]).rounded(.toNearestOrEven)
-            return Int8(max(-127, min(127, scaled)))
-        }
-        bias = zip(floatBias, steps).map { bias, step in
-            Int32((Double(bias) / (inputStep * step)).rounded(.toNearestOrEven))
-        }
-        self.steps = steps
+    init(_ quantizer: Quantizer, _ network: FoldedNetwork) {
+        self.quantizer = quantizer
+        self.network = network
     }
 
-    /// One step for all logits: that of the coarsest channel, or more so that no logit passes 2^21.
-    func logitStep(inputStep: Double, inputBound: Int) -> Double {
-        let channels = steps.count
-        var sums = bias.map { Int($0.magnitude) }
-        for (index, weight) in weights.enumerated() {
-            sums[index % channels] += Int(weight.magnitude) * inputBound
+    mutating func add(_ index: Int) throws(ExportError) {
+        let node = network.nodes[index]
+        var inputs = node.inputs
+        if case .add = node.operation, inputs[1] == current { inputs.swapAt(0, 1) }
+        if inputs[0] != current {
+            layers.append(.output(of: places[inputs[0]]))
+            operands.append([])
         }
-        let finest = (steps.max() ?? 1) * inputStep
-        let largest = zip(sums, steps).map { Double($0) * $1 * inputStep }.max() ?? 0
-        return max(finest, largest / 2_097_152)
+        operands.append(inputs)
+        let step = inputs[0] < 0 ? Double(network.preprocessing.scale) : steps[inputs[0]]
+        // The largest magnitude of an input: a pixel minus its zero point at first.
+        let zeroPoints = network.preprocessing.zeroPoints
+        let bound = inputs[0] < 0 ? Int(zeroPoints.map { max($0, 255 - $0) }.max() ?? 255) : bounds[inputs[0]]
+        var made = (step: step, bound: bound)
+        switch node.operation {
+        case .picture:
+            layers.append(Self.copy(channels: node.channels))
+            made.bound = 255
+        case .maxPool2d(let window, let stride): layers.append(.maxPool2d(window: window, stride: stride))
+        case .flatten: layers.append(.flatten)
+        case .averagePool2d(let height, let width, let stride):
+            made = (try outputStep(index), quantizer.levels)
+            layers.append(
+                .averagePool2d(
+                    QuantizedAveragePool2d(
+                        windowHeight: height, windowWidth: width, stride: stride,
+                        multiplier: Float(step / (made.step * Double(height * width))), output: output(node))))
+        case .add:
+            made = (try outputStep(index), quantizer.levels)
+            layers.append(
+                .add(
+                    QuantizedAdd(
+                        source: places[inputs[1]], multiplier: Float(step / made.step),
+                        sourceMultiplier: Float(steps[inputs[1]] / made.step), output: output(node))))
+        case .conv2d, .depthwiseConv2d, .dense:
+            let channels = ChannelWeights(
+                node.weight, bias: corrected(index, inputStep: step), inputStep: step)
+            if index == network.nodes.count - 1 {
+                made.step = Double(Float(channels.logitStep(inputStep: step, inputBound: bound)))
+                made.bound = 0
+            } else {
+                made = (try outputStep(index), quantizer.levels)
+            }
+            layers.append(
+                weighted(
+                    node, channels, channels.steps.map { Float(step * $0 / made.step) },
+                    index == network.nodes.count - 1 ? .logits : output(node)))
+            unrounded += [channels.unrounded, channels.unroundedBias]
+        }
+        places.append(layers.count - 1)
+        steps.append(made.step)
+        bounds.append(made.bound)
+        current = index
+    }
+
+    private func output(_ node: FoldedNode) -> QuantizedOutput {
+        let levels = Int16(quantizer.levels)
+        return .activations(low: node.activation == .none ? -levels : 0, high: levels)
+    }
+
+    private func outputStep(_ index: Int) throws(ExportError) -> Double {
+        let node = network.nodes[index]
+        guard let range = quantizer.ranges[index], range > 0, range.isFinite else {
+            throw .unsupported("layer \(node.layer) has no calibrated range")
+        }
+        return Double(node.activation == .relu6 ? min(range, 6) : range) / Double(quantizer.levels)
+    }
+
+    /// The bias, less what rounded weights add to the sums of an average input.
+    private func corrected(_ index: Int, inputStep: Double) -> [Float] {
+        let node = network.nodes[index]
+        guard let means = quantizer.inputMeans[index] else { return node.bias }
+        let channels = node.bias.count
+        let rounded = ChannelWeights(node.weight, bias: node.bias, inputStep: inputStep)
+        var bias = node.bias.map { Double($0) }
+        for (place, weight) in node.weight.enumerated() {
+            let output = place % channels
+            let input = place / channels
+            let mean: Float
+            switch node.operation {
+            // One mean for each channel, whatever the place under the kernel.
+            case .conv2d: mean = means[input % means.count]
+            case .depthwiseConv2d: mean = means[output]
+            default: mean = means[input]
+            }
+            bias[output] -= (Double(rounded.weights[place]) * rounded.steps[output] - Double(weight)) * Double(mean)
+        }
+        return bias.map { Float($0) }
+    }
+
+    /// Every number as it is, for branches that begin at the picture.
+    private static func copy(channels: Int) -> QuantizedLayer {
+        .depthwiseConv2d(
+            QuantizedDepthwiseConv2d(
+                kernelHeight: 1, kernelWidth: 1, stride: 1, padding: 0,
+                weights: [Int8](repeating: 1, count: channels), bias: [Int32](repeating: 0, count: channels),
+                multipliers: [Float](repeating: 1, count: channels), output: .activations(low: -255, high: 255)))
+    }
+
+    private func weighted(
+        _ node: FoldedNode, _ channels: ChannelWeights, _ multipliers: [Float], _ output: QuantizedOutput
+    ) -> QuantizedLayer {
+        switch node.operation {
+        case .conv2d(let outputs, let kernel, let stride, let padding):
+            .conv2d(
+                QuantizedConv2d(
+                    outputChannels: outputs, kernelHeight: kernel, kernelWidth: kernel, stride: stride,
+                    padding: padding, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
+                    output: output))
+        case .depthwiseConv2d(let kernel, let stride, let padding):
+            .depthwiseConv2d(
+                QuantizedDepthwiseConv2d(
+                    kernelHeight: kernel, kernelWidth: kernel, stride: stride, padding: padding,
+                    weights: channels.weights, bias: channels.bias, multipliers: multipliers, output: output))
+        case .dense(let outputs):
+            .dense(
+                QuantizedDense(
+                    outputs: outputs, weights: channels.weights, bias: channels.bias, multipliers: multipliers,
+                    output: output))
+        case .picture, .maxPool2d, .averagePool2d, .add, .flatten:
+            preconditionFailure("a node without weights")
+        }
     }
 }

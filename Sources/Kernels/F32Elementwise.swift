@@ -3,6 +3,8 @@
 /// Functions of one number.
 public enum F32Unary: Equatable, Sendable {
     case negate, exp, log, squareRoot, relu, sigmoid, tanh, erf
+    /// The nearest integer, ties to even.
+    case round
     /// The nearest number in low ... high.
     case clamp(low: Float, high: Float)
     case power(Float)
@@ -30,6 +32,7 @@ public func f32Map(
     case .squareRoot: mapLanes(x, y, count, workers) { $0.squareRoot() }
     // Not a maximum: a NaN must stay one, so that it is noticed.
     case .relu: mapLanes(x, y, count, workers) { $0.replacing(with: 0, where: $0 .< 0) }
+    case .round: mapLanes(x, y, count, workers) { nearestInteger($0) }
     case .exp: mapScalars(x, y, count, workers) { Scalar.exp($0) }
     case .log: mapScalars(x, y, count, workers) { Scalar.log($0) }
     case .sigmoid: mapScalars(x, y, count, workers) { Scalar.sigmoid($0) }
@@ -41,6 +44,17 @@ public func f32Map(
             $0.replacing(with: low, where: $0 .< splat(low)).replacing(with: high, where: $0 .> splat(high))
         }
     }
+}
+
+/// Below 2^23 the sum with 2^23 has no room for fractions, and is rounded to even as every sum is; above, and for
+/// infinities and NaN, x has no fraction.
+@inline(__always)
+private func nearestInteger(_ x: SIMD8<Float>) -> SIMD8<Float> {
+    let limit = SIMD8<Float>(repeating: 8_388_608)
+    let magnitude = x.replacing(with: SIMD8<Float>(repeating: -0.0) - x, where: x .< 0)
+    let rounded = (magnitude + limit) - limit
+    let signed = rounded.replacing(with: SIMD8<Float>(repeating: -0.0) - rounded, where: x .< 0)
+    return x.replacing(with: signed, where: magnitude .< limit)
 }
 
 @inline(__always)

@@ -76,7 +76,7 @@ struct ReferenceExecutor {
             return dx
         case .maxPool2dSelect(let pooling):
             return maxima(x[1], shape(node, 1), pooling).map { x[0][$0] }
-        case .sigmoid, .tanh, .erf, .power, .clamp, .clampGradient, .select, .uniform, .maximum:
+        case .sigmoid, .tanh, .erf, .power, .round, .clamp, .clampGradient, .select, .uniform, .maximum:
             return choose(node, x)
         case .slice, .pad, .concatenate, .gather, .scatterAdd: return move(node, x)
         case .batchMean, .batchVariance, .batchNorm, .normalize, .batchNormScaleGradient, .batchNormInputGradient:

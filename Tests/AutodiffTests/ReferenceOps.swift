@@ -9,6 +9,7 @@ extension ReferenceExecutor {
         case .tanh: return x[0].map { (power(2 * $0) - 1) / (power(2 * $0) + 1) }
         case .erf: return x[0].map { errorFunction($0) }
         case .power(let exponent): return x[0].map { raise($0, Double(exponent)) }
+        case .round: return x[0].map { $0.rounded(.toNearestOrEven) }
         case .clamp(let low, let high): return x[0].map { min(max($0, Double(low)), Double(high)) }
         case .clampGradient(let low, let high):
             return binary(node) { $1 > Double(low) && $1 < Double(high) ? $0 : 0 }

@@ -28,6 +28,21 @@ import Testing
         #expect(try dropped(seed: 2, counter: 0) != first)
     }
 
+    /// Ties go to even numbers, large numbers and what is no number stay, and gradients pass.
+    @Test func roundsToEvenAndPassesGradients() throws {
+        let numbers: [Float] = [
+            0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.499_999_97, -0.500_000_06, 4_194_303.5, 8_388_607.5, 8_388_609,
+            -8_388_609, 16_777_218, 1e30, -1e30, .infinity, -.infinity, 1e-40,
+        ]
+        let graph = Graph()
+        let x = graph.parameter([numbers.count])
+        let y = round(x)
+        #expect(try evaluate(y, [(x, numbers)]) == numbers.map { $0.rounded(.toNearestOrEven) })
+        #expect(try evaluate(y, [(x, numbers.map { $0 * .nan })]).allSatisfy { $0.isNaN })
+        let gradient = gradients(of: sum(round(clamp(x, -2.4, 2.4)) * 3), withRespectTo: [x])[0]
+        #expect(try evaluate(gradient, [(x, numbers)]) == numbers.map { abs($0) < 2.4 ? 3 : 0 })
+    }
+
     @Test func whatIsNotChosenHasNoEffect() throws {
         let graph = Graph()
         let x = graph.parameter([3])

@@ -73,11 +73,16 @@ import Training
             geometry: ImageGeometry(height: 2, width: 2, channels: 1),
             pixels: [100, 110, 120, 130, 0, 0, 0, 150, 100, 100, 100, 100], targets: [0, 1, 0])
         // x is -1 … 0.5: channel 0 reaches 2 · 0.5 = 1, channel 1 reaches 1 + 0.25.
-        let whole = try Calibrator.histograms(model, images: images, workers: .serial)
-        #expect(whole.keys.sorted() == [0])
-        #expect(abs((whole[0]?.maximum ?? 0) - 1.25) < 1e-6)
-        #expect(whole[0]?.count == 3 * 8)
+        let network = try FoldedNetwork(model)
+        let whole = try Calibrator.observe(network, images: images, workers: .serial)
+        #expect(whole.histograms.keys.sorted() == [0])
+        #expect(abs((whole.histograms[0]?.maximum ?? 0) - 1.25) < 1e-6)
+        #expect(whole.histograms[0]?.count == 3 * 8)
+        #expect(zip(whole.channelMaxima[0] ?? [], [1, 1.25]).allSatisfy { abs($0 - $1) < 1e-6 })
+        // Pixels less 100, times 0.01, and then relu(2x) in turns with relu(0.25 − x).
+        #expect(abs((whole.inputMeans[0]?[0] ?? 9) - (1010 / 12 - 100) * 0.01) < 1e-5)
+        #expect(whole.inputMeans[2]?.count == 8)
         // The last batch is a partial one: its unused part must not be counted.
-        #expect(try Calibrator.histograms(model, images: images, workers: .serial, batch: 2) == whole)
+        #expect(try Calibrator.observe(network, images: images, workers: .serial, batch: 2) == whole)
     }
 }

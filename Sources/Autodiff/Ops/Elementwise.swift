@@ -95,6 +95,7 @@ extension Op {
         case .tanh: .tanh
         case .erf: .erf
         case .power(let exponent): .power(exponent)
+        case .round: .round
         case .clamp(let low, let high): .clamp(low: low, high: high)
         default: nil
         }

@@ -7,6 +7,12 @@ public func clamp(_ x: Value, _ low: Float, _ high: Float) -> Value {
     x.graph.append(.clamp(low: low, high: high), x.shape, [x])
 }
 
+/// The nearest integer, ties to even. Gradient: dy, as if nothing had been rounded.
+///
+/// The straight-through estimator of quantisation (Bengio, Léonard and Courville, 2013); the true derivative is zero
+/// nearly everywhere. `round(clamp(x, low, high))` passes gradients between the limits only.
+public func round(_ x: Value) -> Value { x.graph.append(.round, x.shape, [x]) }
+
 /// a where `condition` is above 0, else b, with NumPy broadcasting of all three.
 ///
 /// Gradients: dy where chosen, else 0. An infinity or NaN that is not chosen has no effect.
@@ -73,6 +79,7 @@ extension Gradients {
         case .clamp(let low, let high): add(clampGradient(dy, input(node, 0), low, high), to: input(node, 0))
         case .clampGradient(let low, let high):
             if wants(node, 0) { add(clampGradient(dy, input(node, 1), low, high), to: input(node, 0)) }
+        case .round: add(dy, to: input(node, 0))
         case .select:
             let condition = input(node, 0)
             let zero = graph.constant(0)

@@ -30,6 +30,24 @@ struct ExportCommand: ParsableCommand {
     @Option(help: "Training images to calibrate on, at most.")
     var calibrationImages = 2_000
 
+    @Option(help: ArgumentHelp("Whether biases make up for rounded weights: auto (measured), yes or no.", valueName: "choice"))
+    var biasCorrection = Choice.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Whether channels are evened out between layers: auto (measured, in networks with depthwise layers), yes or no.",
+            valueName: "choice"))
+    var equalisation = Choice.auto
+
+    @Option(help: "Epochs of quantisation-aware fine-tuning behind it; 0 for none.")
+    var qat = 0
+
+    @Option(help: "How far a weight moves in a step of fine-tuning at first, in units of its int8 step.")
+    var qatLearningRate = FineTuning(epochs: 1).learningRate
+
+    @Flag(help: "Show the signal-to-noise ratio of every layer.")
+    var report = false
+
     @Option(help: "Which weights: best or last.")
     var checkpoint = RunFolder.Slot.best
 
@@ -44,7 +62,17 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Write JSON Lines to standard output.")
     var json = false
 
+    enum Choice: String, ExpressibleByArgument, CaseIterable {
+        case auto, yes, no
+
+        var decided: Bool? { self == .auto ? nil : self == .yes }
+    }
+
     func validate() throws {
+        if !(0...1000).contains(qat) { throw ValidationError("--qat must be between 0 and 1000, found \(qat).") }
+        if !(qatLearningRate > 0 && qatLearningRate <= 10) {
+            throw ValidationError("--qat-learning-rate must be above 0 and at most 10, found \(qatLearningRate).")
+        }
         if calibration != "auto", CalibrationMethod(calibration) == nil {
             throw ValidationError(
                 "--calibration is auto, minmax, mse, percentile or percentile:SHARE, found \(calibration).")
@@ -72,6 +100,10 @@ struct ExportCommand: ParsableCommand {
         let agreement: Double
         let calibration: String
         let multiplyAccumulates: Int
+        let qatEpochs: Int
+        /// Of `images`, those whose logits fine-tuning's float ops predict exactly; only with `--qat`.
+        let predicted: Int?
+        let noisiestLayer: Int?
     }
 
     private struct Trial: Encodable {
@@ -86,51 +118,111 @@ struct ExportCommand: ParsableCommand {
         var exporter = Exporter(calibration: CalibrationMethod(calibration), workers: threads.workers)
         exporter.calibrationImages = calibrationImages
         exporter.slot = checkpoint
-        let result = try exporter.export(folder, configuration, dataset: dataset)
+        exporter.correctsBiases = biasCorrection.decided
+        exporter.equalises = equalisation.decided
+        if qat > 0 {
+            var fineTuning = FineTuning(epochs: qat)
+            fineTuning.learningRate = qatLearningRate
+            exporter.fineTuning = fineTuning
+        }
+        let bar = ProgressBar("fine-tune", unit: "steps")
+        let result = try exporter.export(folder, configuration, dataset: dataset) { show($0, bar) }
+        bar.clear()
         let path = output ?? runPath + "/model.deai"
         try AtomicFile.write(result.bytes, to: path)
         try interchange.write(
             try FloatModel(folder, configuration, slot: checkpoint), result.model, provenance: result.provenance)
-        guard let report = result.provenance.accuracy else { return 0 }
-        let hash = hexadecimal(ModelFile.contentHash(result.bytes))
-        if json {
-            for trial in result.trials {
-                let record = Trial(
-                    calibration: trial.method, correct: trial.correct, agreement: trial.agreement)
-                Console.result(EventRecord("calibration", record).json)
+        guard let accuracy = result.provenance.accuracy else { return 0 }
+        if json { showJSON(result, accuracy, path) } else { show(result, accuracy, path) }
+        return accuracy.int8Accuracy
+    }
+
+    /// Where fine-tuning is: a bar, and a line or record for each epoch.
+    private func show(_ event: Exporter.Event, _ bar: ProgressBar) {
+        switch event {
+        case .step(let step, let steps, let loss):
+            bar.update(Double(step), of: Double(steps), detail: String(format: "loss %.4f", loss))
+        case .epoch(let epoch, let correct):
+            bar.clear()
+            if json {
+                Console.result(EventRecord("qatEpoch", Epoch(epoch: epoch, correct: correct)).json)
+            } else {
+                Console.note(
+                    (epoch == 0 ? "before fine-tuning" : "fine-tuned for \(epoch) of \(qat)")
+                        + ": \(correct) right (validation)")
             }
-            let finished = Finished(
-                file: path, bytes: result.bytes.count, sha256: hash, split: report.split,
-                images: report.images,
-                accuracy: report.int8Accuracy, floatAccuracy: report.floatAccuracy,
-                agreement: report.agreement,
-                calibration: result.provenance.calibration.method,
-                multiplyAccumulates: Int(result.model.multiplyAccumulates))
-            Console.result(EventRecord("finished", finished).json)
-            return report.int8Accuracy
         }
+    }
+
+    private struct Epoch: Encodable {
+        let epoch: Int
+        let correct: Int
+    }
+
+    private func showJSON(_ result: Exporter.Result, _ accuracy: AccuracyReport, _ path: String) {
+        for trial in result.trials {
+            let record = Trial(calibration: trial.method, correct: trial.correct, agreement: trial.agreement)
+            Console.result(EventRecord("calibration", record).json)
+        }
+        for row in result.layers.rows { Console.result(EventRecord("layer", row).json) }
+        let finished = Finished(
+            file: path, bytes: result.bytes.count, sha256: hexadecimal(ModelFile.contentHash(result.bytes)),
+            split: accuracy.split, images: accuracy.images, accuracy: accuracy.int8Accuracy,
+            floatAccuracy: accuracy.floatAccuracy, agreement: accuracy.agreement,
+            calibration: result.provenance.calibration.summary,
+            multiplyAccumulates: Int(result.model.multiplyAccumulates), qatEpochs: qat,
+            predicted: result.predicted, noisiestLayer: result.layers.worst?.layer)
+        Console.result(EventRecord("finished", finished).json)
+    }
+
+    private func show(_ result: Exporter.Result, _ accuracy: AccuracyReport, _ path: String) {
         for trial in result.trials {
             Console.note(
                 "calibration \(trial.method): \(trial.correct) right, "
                     + "\(trial.agreement) as the float network (validation)"
             )
         }
-        let rows = [
+        if report {
+            let rows =
+                [["LAYER", "", "OWN", "SO FAR"]]
+                + result.layers.rows.map { row in
+                    [
+                        "\(row.layer)", row.name, String(format: "%.1f dB", row.ownDecibels),
+                        String(format: "%.1f dB", row.decibels),
+                    ]
+                }
+            for line in table(rows, rightAligned: [0, 2, 3]) { Console.result(line) }
+        }
+        var rows = [
             [
                 "float accuracy",
-                percentage(report.floatAccuracy)
-                    + " on \(ProgressBar.grouped(report.images)) \(report.split) images",
+                percentage(accuracy.floatAccuracy)
+                    + " on \(ProgressBar.grouped(accuracy.images)) \(accuracy.split) images",
             ],
             [
                 "int8 accuracy",
-                percentage(report.int8Accuracy) + " (calibration \(result.provenance.calibration.method))",
+                percentage(accuracy.int8Accuracy) + " (calibration \(result.provenance.calibration.summary)"
+                    + (qat > 0 ? ", \(qat) epochs of fine-tuning)" : ")"),
             ],
-            ["agreement", percentage(report.agreement)],
+            ["agreement", percentage(accuracy.agreement)],
+        ]
+        if let predicted = result.predicted {
+            rows.append([
+                "prediction",
+                "float ops give the same logits on \(ProgressBar.grouped(predicted)) of "
+                    + "\(ProgressBar.grouped(accuracy.images)) images",
+            ])
+        }
+        if let worst = result.layers.worst {
+            rows.append([
+                "noisiest layer", "\(worst.layer), \(worst.name): \(String(format: "%.1f", worst.ownDecibels)) dB",
+            ])
+        }
+        rows += [
             ["size", ProgressBar.grouped(result.bytes.count) + " bytes"],
-            ["sha256", hash],
+            ["sha256", hexadecimal(ModelFile.contentHash(result.bytes))],
             ["file", path],
         ]
         for line in table(rows, rightAligned: []) { Console.result(line) }
-        return report.int8Accuracy
     }
 }

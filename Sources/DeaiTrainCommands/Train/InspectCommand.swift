@@ -73,7 +73,7 @@ struct InspectCommand: ParsableCommand {
         var facts = [
             ["data set", "\(provenance.dataset.name) \(provenance.dataset.sha256)"],
             ["training", text(provenance.hyperparameters) + ", weights of epoch \(provenance.epoch)"],
-            ["calibration", "\(provenance.calibration.method) on \(provenance.calibration.images) images"],
+            ["calibration", "\(provenance.calibration.summary) on \(provenance.calibration.images) images"],
             ["weights", provenance.weightHash],
             ["toolkit", provenance.toolkit],
         ]
