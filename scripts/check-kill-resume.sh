@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 fit=("$tool" fit --dataset "$PWD/datasets/fashion-mnist-sample" --model lenet5 --epochs 40 --batch 32 --seed 3
     --augment "crop:2,flip,rotate:10,scale:0.1,erase:0.25,brightness:0.1,contrast:0.1,mixup:0.2,cutmix:1"
-    --label-smoothing 0.1 --class-weights balanced --executor portable --save-every-steps 5)
+    --label-smoothing 0.1 --class-weights balanced --optimizer adamw --warmup 2 --clip 1 --ema 0.99 --executor portable --save-every-steps 5)
 digest() { sha256sum <"$1" | cut -d' ' -f1; }
 now() { date +%s%3N; }
 
@@ -36,7 +36,7 @@ while [ "$killed" -lt "$kills" ]; do
         rm -rf "$work/killed"
         echo "finished after $killed kills; from the beginning"
     fi
-    if [ -f "$work/killed/config.json" ]; then resume=(--resume); else resume=() && rm -rf "$work/killed"; fi
+    if [ -f "$work/killed/config.json" ]; then resume=(--resume); else resume=(); fi
 done
 "${fit[@]}" --run "$work/killed" "${resume[@]}" >/dev/null 2>&1
 for slot in last best; do

@@ -38,17 +38,24 @@ struct LanePlanes: Equatable {
         self.border = border
     }
 
-    private var row: Int { (width + 2 * border) * 16 }
+    /// One more row and column of zeros behind an odd plane, which Winograd's tiles of two reach into.
+    var excess: Int { border > 0 && (height % 2 != 0 || width % 2 != 0) ? 1 : 0 }
+    private var row: Int { (width + 2 * border + excess) * 16 }
     /// Planes a multiple of a page apart would all fall on the same lines of the cache.
     private var plane: Int {
-        let count = (height + 2 * border) * row
+        let count = (height + 2 * border + excess) * row
         return count % 1024 == 0 ? count + 16 : count
     }
 
     var floatCount: Int { groups * channels * plane }
+    /// Whether tiles of two that begin `padding` before the plane may reach one beyond its border.
+    func reaches(beyond padding: Int) -> Bool { border + excess > padding && excess > 0 }
     var hasBorder: Bool { border > 0 }
     /// From the start of the memory to the first number inside the border.
     var origin: Int { border * row + border * 16 }
+    var extent: deai_extent {
+        deai_extent(channels: Int32(channels), height: Int32(height), width: Int32(width))
+    }
     var strides: deai_planes { deai_planes(group: channels * plane, plane: plane, row: row) }
 
     func fromRows(_ library: Library, _ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> (

@@ -10,6 +10,9 @@ struct LoweredStep {
     enum Work {
         case whole(() throws(AccelerationError) -> () -> Void)
         case share(groups: Int, () throws(AccelerationError) -> (_ thread: Int) -> Void)
+        /// The same one group at a time, so that what follows finds the group's results in the cache; `isFirst` on the
+        /// first group of a thread.
+        case groups(Int, () throws(AccelerationError) -> GroupCall)
     }
 
     let name: String
@@ -18,6 +21,9 @@ struct LoweredStep {
     let touches: [Storage]
     let work: Work
 }
+
+/// What a thread does for some groups of images.
+typealias GroupCall = (_ thread: Int, _ groups: Range<Int>, _ isFirst: Bool) -> Void
 
 /// Turns the needed nodes of a graph into calls of the library, of own kernels and of portable ones.
 ///
@@ -36,6 +42,10 @@ final class Lowering {
     var convolutions: [ConvolutionKey: ConvolutionDescriptions] = [:]
     var pools: [PoolKey: LoweredPool] = [:]
     var pooledGradients: [Int: PooledGradient] = [:]
+    /// Of the batches that were normalised, by the value.
+    var statistics: [Int: LoweredStatistics] = [:]
+    /// Sums that the ReLU gradient after them makes.
+    var deferredSums: Set<Int> = []
     /// Whether convolutions may use the kernels with images in lanes.
     let usesLanes: Bool
 
@@ -89,8 +99,21 @@ final class Lowering {
             return try lowerProduct(index, transposeA: transposeA, transposeB: transposeB)
         case .maxPool2d(let pooling): return try lowerPool(index, pooling)
         case .maxPool2dScatter(let pooling): return try lowerScatter(index, pooling)
-        case .reluGradient: return try lowerReluGradient(index)
-        case .sum(let axes): return try lowerColumnSums(index, axes)
+        case .reluGradient:
+            if try lowerLaneReluGradient(index) { return true }
+            return try lowerReluGradient(index)
+        case .sum(AxisSet(axes: [1, 2])): return try lowerPlaneSums(index)
+        case .sum(let axes):
+            if try lowerNormalizationSums(index) { return true }
+            return try lowerColumnSums(index, axes)
+        case .broadcast: return try lowerPlaneFill(index)
+        case .add: return try lowerLaneSum(index)
+        case .batchMean: return try lowerBatchMean(index)
+        case .batchVariance: return lowerBatchVariance(index)
+        case .batchNorm(let epsilon), .normalize(let epsilon): return try lowerNormalization(index, epsilon: epsilon)
+        case .batchNormScaleGradient: return try lowerNormalizationSums(index)
+        case .batchNormInputGradient(let epsilon):
+            return try lowerNormalizationInputGradient(index, epsilon: epsilon)
         default: return false
         }
     }
@@ -138,6 +161,14 @@ final class Lowering {
     ) {
         steps.append(
             LoweredStep(name: name, layer: layer, touches: touches, work: .share(groups: groups, make)))
+    }
+
+    /// Adds a call that works on any groups of images.
+    func addGroups(
+        _ name: String, _ groups: Int, _ touches: [Storage],
+        _ make: @escaping () throws(AccelerationError) -> GroupCall
+    ) {
+        steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .groups(groups, make)))
     }
 
     /// Adds a call of the library.

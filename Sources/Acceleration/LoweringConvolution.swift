@@ -50,7 +50,7 @@ extension Lowering {
     /// The layout that a convolution wants its images in.
     func imageLayout(ofConvolution index: Int) throws(AccelerationError) -> Layout? {
         let node = node(index)
-        guard case .conv2d(let convolution) = node.op else { return nil }
+        guard case .conv2d(let convolution) = node.op, !fitsLanes(node.shape) else { return nil }
         let description = try descriptions(
             shape(node.inputs[0]), shape(node.inputs[1]), node.shape, convolution
         )

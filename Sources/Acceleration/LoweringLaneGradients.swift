@@ -56,39 +56,50 @@ extension Lowering {
     func lowerLaneInputGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
         let filter = shape(node.inputs[1])
-        let border = filter[0] - 1 - convolution.padding
-        guard let dy = held[node.inputs[0]].first, let source = dy.layout.lanes, filter[0] == filter[1],
-            source.border == border
-        else { return false }
+        guard fitsLanes(node.shape), filter[0] == filter[1] else { return false }
+        let (dy, source) = try lanes(node.inputs[0], border: gradientBorder(index, convolution))
         let f = try tensor(node.inputs[1], as: .rowMajor(filter))
         // Each thread turns the filter for itself, so that none waits.
         let turnedCount = (filter.count + 15) / 16 * 16
         let turned = Storage(byteCount: turnedCount * library.threads * 4)
-        let dx = Tensor(.lanes(node.shape, border: 0))
-        guard let target = dx.layout.lanes else { return false }
+        let border = borderWanted(index)
+        let dx = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
+        let target = LanePlanes(node.shape, border: border)
+        let isStrided = convolution.stride > 1
+        // A strided one is described in its forward direction, a plain one is the convolution that its gradient is.
+        let padding = filter[0] - 1 - convolution.padding
+        let result = isStrided ? shape(node.inputs[0]) : node.shape
         let sizes = deai_lane_convolution(
-            channels: Int32(filter[3]), filters: Int32(filter[2]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), padding: Int32(border), output_height: Int32(node.shape[1]),
-            output_width: Int32(node.shape[2]), x: source.strides, y: target.strides)
-        let library = library
-        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+            channels: Int32(isStrided ? filter[2] : filter[3]), filters: Int32(isStrided ? filter[3] : filter[2]),
+            kernel_height: Int32(filter[0]), kernel_width: Int32(filter[1]), stride: Int32(convolution.stride),
+            padding: Int32(isStrided ? convolution.padding : padding), output_height: Int32(result[1]),
+            output_width: Int32(result[2]), x: isStrided ? target.strides : source.strides,
+            y: isStrided ? source.strides : target.strides)
+        let winograd = WinogradScratch(
+            sizes, gradient: false, threads: library.threads, odd: source.reaches(beyond: padding))
         let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2dInputGradient" : "lanes winograd conv2dInputGradient"
-        add(name, groups: source.groups, touches) {
+        addGroups(name, source.groups, touches) {
             let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
             let (f, turned) = (f.storage.floats, turned.floats)
-            return { thread in
-                let range = library.share(of: source.groups, thread: thread)
+            return { thread, range, isFirst in
                 let mine = turned + thread * turnedCount
-                deai_turn_filter(
-                    f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
+                if isFirst {
+                    deai_turn_filter(
+                        f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
+                }
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
-                        deai_winograd($0, dy, mine, nil, dx, nil, winograd.part(thread), first, end)
+                        deai_winograd(
+                            $0, dy, mine, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(thread), isFirst ? 1 : 0,
+                            first, end)
+                    } else if isStrided {
+                        deai_lane_strided_input_gradient(
+                            $0, dy, mine, dx, Int32(target.height), Int32(target.width), first, end)
                     } else {
                         deai_lane_convolution_plain(
-                            $0, dy, mine, dx, Int32(source.height), Int32(source.width), first, end)
+                            $0, dy, mine, nil, 0, dx, Int32(source.height), Int32(source.width), first, end)
                     }
                 }
             }
@@ -101,27 +112,33 @@ extension Lowering {
     func lowerLaneFilterGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
         let pooled = pooledGradients[node.inputs[1]]
-        guard convolution.stride == 1, let dy = pooled?.dy ?? held[node.inputs[1]].first,
-            let slopes = pooled == nil ? dy.layout.lanes : LanePlanes(shape(node.inputs[1]), border: 0)
-        else { return false }
-        let image = shape(node.inputs[0])
         let filter = node.shape
-        let x = try tensor(node.inputs[0], as: .lanes(image, border: convolution.padding))
-        guard let source = x.layout.lanes else { return false }
+        guard fitsLanes(shape(node.inputs[0])), filter[0] == filter[1] else { return false }
+        let (x, source) = try lanes(node.inputs[0], border: convolution.padding)
+        let dy: Tensor
+        let slopes: LanePlanes
+        if let pooled {
+            (dy, slopes) = (pooled.dy, LanePlanes(shape(node.inputs[1]), border: 0))
+        } else {
+            (dy, slopes) = try lanes(node.inputs[1])
+        }
         let part = (filter.count + filter[3] + 15) / 16 * 16
         let parts = Storage(byteCount: part * library.threads * 4)
         let df = Tensor(.rowMajor(filter))
         let db = Tensor(.rowMajor([filter[3]]))
         let sizes = deai_lane_convolution(
             channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), padding: Int32(convolution.padding),
+            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
             output_height: Int32(slopes.height), output_width: Int32(slopes.width), x: source.strides,
             y: slopes.strides)
         let library = library
         if let pooled {
             addPooledFilterGradient(sizes, x, pooled, parts, part: part, count: filter.count)
         } else {
-            addFilterGradient(sizes, x, dy, parts, part: part, count: filter.count)
+            let odd = source.reaches(beyond: convolution.padding) && slopes.excess > 0
+            addFilterGradient(
+                sizes, (x, source), (dy, slopes), parts, part: part, count: filter.count,
+                bias: uses.biasGradient[index] != nil, odd: odd)
         }
         add("sum of threads", [parts, df.storage, db.storage]) {
             let (df, db, parts) = (df.storage.floats, db.storage.floats, parts.floats)
@@ -141,11 +158,12 @@ extension Lowering {
 extension Lowering {
     /// Each thread writes its sums for the filter (`count` numbers) and the bias to a part of its own.
     private func addFilterGradient(
-        _ sizes: deai_lane_convolution, _ x: Tensor, _ dy: Tensor, _ parts: Storage, part: Int, count: Int
+        _ sizes: deai_lane_convolution, _ image: (Tensor, LanePlanes), _ gradient: (Tensor, LanePlanes),
+        _ parts: Storage, part: Int, count: Int, bias: Bool, odd: Bool
     ) {
-        guard let source = x.layout.lanes, let slopes = dy.layout.lanes else { return }
+        let ((x, source), (dy, slopes)) = (image, gradient)
         let library = library
-        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
+        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads, odd: odd)
         let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
         add(name, groups: source.groups, touches) {
@@ -153,14 +171,14 @@ extension Lowering {
             let parts = parts.floats
             return { thread in
                 let mine = parts + thread * part
+                let behind = bias ? mine + count : nil
                 let range = library.share(of: source.groups, thread: thread)
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
-                        deai_winograd_gradient(
-                            $0, x, dy, mine, mine + count, winograd.part(thread), first, end)
+                        deai_winograd_gradient($0, x, dy, mine, behind, winograd.part(thread), first, end)
                     } else {
-                        deai_lane_filter_gradient($0, x, dy, mine, mine + count, first, end)
+                        deai_lane_filter_gradient($0, x, dy, mine, behind, first, end)
                     }
                 }
             }

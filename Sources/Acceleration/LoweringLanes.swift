@@ -34,36 +34,28 @@ extension Lowering {
         return PooledConvolution(rectifier: rectifier, pool: pool, scatters: scatters)
     }
 
-    /// The border that the next convolution needs around its image, 0 when another op comes next.
-    private func borderWanted(_ index: Int) -> Int {
-        for user in uses.users[index] {
-            if case .conv2d(let convolution) = node(user).op, pooledConvolution(user, convolution) != nil {
-                return convolution.padding
-            }
-        }
-        return 0
-    }
-
     func lowerLaneConvolution(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
-        guard let fused = pooledConvolution(index, convolution) else { return false }
+        guard let fused = pooledConvolution(index, convolution) else {
+            return try lowerOpenLaneConvolution(index, convolution)
+        }
         let node = node(index)
         let image = shape(node.inputs[0])
         let filter = shape(node.inputs[1])
-        let x = try tensor(node.inputs[0], as: .lanes(image, border: convolution.padding))
+        let (x, source) = try lanes(node.inputs[0], border: convolution.padding)
         let f = try tensor(node.inputs[1], as: .rowMajor(filter))
         let b = try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2])))
         let border = borderWanted(fused.pool)
         let y = Tensor(.lanes(shape(fused.pool), border: border), lasting: border > 0)
-        guard let source = x.layout.lanes, let target = y.layout.lanes else { return false }
+        guard let target = y.layout.lanes else { return false }
         let places = Storage(byteCount: shape(fused.pool).count)
         let keepsPlaces = !fused.scatters.isEmpty
         let sizes = deai_lane_convolution(
             channels: Int32(image[3]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), padding: Int32(convolution.padding),
+            kernel_width: Int32(filter[1]), stride: 1, padding: Int32(convolution.padding),
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
         let library = library
-        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads, odd: false)
         let touches =
             [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
@@ -76,7 +68,8 @@ extension Lowering {
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
-                        deai_winograd($0, x, f, b, y, places, winograd.part(thread), first, end)
+                        deai_winograd(
+                            $0, x, f, b, Int32(DEAI_POOLED), y, places, winograd.part(thread), 1, first, end)
                     } else {
                         deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
                     }
@@ -97,14 +90,63 @@ extension Lowering {
     }
 }
 
+extension Lowering {
+    /// A convolution of any stride, with the ReLU that follows.
+    private func lowerOpenLaneConvolution(
+        _ index: Int, _ convolution: Convolution
+    ) throws(AccelerationError) -> Bool {
+        let node = node(index)
+        let filter = shape(node.inputs[1])
+        guard fitsLanes(node.shape), filter[0] == filter[1] else { return false }
+        let (x, source) = try lanes(node.inputs[0], border: convolution.padding)
+        let f = try tensor(node.inputs[1], as: .rowMajor(filter))
+        var bias: Storage?
+        if node.inputs.count == 3 { bias = try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2]))).storage }
+        let rectifier = uses.rectifier[index]
+        let border = borderWanted(rectifier ?? index)
+        let y = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
+        let target = LanePlanes(node.shape, border: border)
+        let sizes = deai_lane_convolution(
+            channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
+            output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
+            y: target.strides)
+        let winograd = WinogradScratch(
+            sizes, gradient: false, threads: library.threads, odd: source.reaches(beyond: convolution.padding))
+        let touches = [x.storage, f.storage, y.storage] + [bias, winograd?.storage].compactMap { $0 }
+        let name = (winograd == nil ? "lanes conv2d" : "lanes winograd") + (rectifier == nil ? "" : "+relu")
+        addGroups(name, source.groups, touches) {
+            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
+            let (f, bias) = (f.storage.floats, bias.map { UnsafePointer($0.floats) })
+            return { thread, range, isFirst in
+                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+                withUnsafePointer(to: sizes) {
+                    if let winograd {
+                        deai_winograd(
+                            $0, x, f, bias, Int32(rectifier == nil ? DEAI_PLAIN : DEAI_RECTIFIED), y, nil,
+                            winograd.part(thread), isFirst ? 1 : 0, first, end)
+                    } else {
+                        deai_lane_convolution_plain(
+                            $0, x, f, bias, rectifier == nil ? 0 : 1, y, Int32(source.height), Int32(source.width),
+                            first, end)
+                    }
+                }
+            }
+        }
+        hold(rectifier ?? index, y)
+        return true
+    }
+}
+
 /// Memory for Winograd's method, a part for each thread; nil where the plain kernels do as well or are needed.
 struct WinogradScratch {
     let storage: Storage
     private let partCount: Int
 
-    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
-        guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.channels >= 8, sizes.filters >= 8,
-            sizes.output_height % 2 == 0, sizes.output_width % 2 == 0,
+    /// - Parameter odd: whether there are the zeros that results of odd size read.
+    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int, odd: Bool) {
+        guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.stride == 1, sizes.channels >= 8,
+            sizes.filters >= 8, odd || (sizes.output_height % 2 == 0 && sizes.output_width % 2 == 0),
             !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
         else { return nil }
         partCount =

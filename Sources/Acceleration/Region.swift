@@ -11,9 +11,12 @@ struct Region {
     static func gather(_ steps: [LoweredStep]) -> [Region] {
         var regions: [Region] = []
         for step in steps {
-            guard case .share(let groups, _) = step.work else {
+            let groups: Int
+            switch step.work {
+            case .whole:
                 regions.append(Region(steps: [step], groups: nil))
                 continue
+            case .share(let count, _), .groups(let count, _): groups = count
             }
             // Over calls that touch nothing of this one, back to shares of the same groups.
             var place = regions.count
@@ -35,18 +38,40 @@ struct Region {
 
     var name: String { steps.map { $0.name }.joined(separator: ", ") }
 
+    /// Calls of one thread: its whole share at once, or some calls one after the other on each group.
+    private enum Part {
+        case share((Int) -> Void)
+        case groups([GroupCall])
+    }
+
     func make(_ library: Library) throws(AccelerationError) -> () -> Void {
-        var shares: [(Int) -> Void] = []
+        var parts: [Part] = []
         for step in steps {
             switch step.work {
             case .whole(let make): return try make()
-            case .share(_, let make): shares.append(try make())
+            case .share(_, let make): parts.append(.share(try make()))
+            case .groups(_, let make):
+                let call = try make()
+                if case .groups(let before)? = parts.last {
+                    parts[parts.count - 1] = .groups(before + [call])
+                } else {
+                    parts.append(.groups([call]))
+                }
             }
         }
-        let all = shares
+        let (all, groups) = (parts, groups ?? 0)
         return {
             library.parallel { thread in
-                for share in all { share(thread) }
+                for part in all {
+                    switch part {
+                    case .share(let run): run(thread)
+                    case .groups(let calls):
+                        let range = library.share(of: groups, thread: thread)
+                        for group in range {
+                            for call in calls { call(thread, group..<group + 1, group == range.lowerBound) }
+                        }
+                    }
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 // A tile of filter gradients: `rows` elements of the kernel times `filters`, summed over places, groups and lanes.
 INLINE void gradient_tile(
     const deai_lane_convolution *c, const float *x, const float *dy, float *filter, int row, int rows, int first,
-    int filters, int first_group, int end_group, int adding) {
+    int filters, int stride, int first_group, int end_group, int adding) {
     v16 sums[4][6];
     UNROLL for (int r = 0; r < rows; r++) UNROLL for (int f = 0; f < filters; f++) sums[r][f] = (v16){0};
     ptrdiff_t offsets[4];
@@ -15,7 +15,7 @@ INLINE void gradient_tile(
     const ptrdiff_t plane = c->y.plane;
     for (int group = first_group; group < end_group; group++)
         for (int i = 0; i < c->output_height; i++) {
-            const float *image = x + group * c->x.group + i * c->x.row;
+            const float *image = x + group * c->x.group + i * stride * c->x.row;
             const float *slope = dy + group * c->y.group + first * plane + i * c->y.row;
             for (int j = 0; j < c->output_width; j++) {
                 v16 d[6];
@@ -24,7 +24,7 @@ INLINE void gradient_tile(
                     const v16 at = *(const v16 *)(image + offsets[r]);
                     UNROLL for (int f = 0; f < filters; f++) sums[r][f] += at * d[f];
                 }
-                image += 16;
+                image += 16 * stride;
                 slope += 16;
             }
         }
@@ -39,12 +39,13 @@ INLINE void gradient_tile(
 
 INLINE void gradient_columns(
     const deai_lane_convolution *c, const float *x, const float *dy, float *filter, int first, int filters,
-    int first_group, int end_group, int adding) {
+    int stride, int first_group, int end_group, int adding) {
     const int rows = c->kernel_height * c->kernel_width * c->channels;
     int row = 0;
     for (; row + 4 <= rows; row += 4)
-        gradient_tile(c, x, dy, filter, row, 4, first, filters, first_group, end_group, adding);
-    for (; row < rows; row++) gradient_tile(c, x, dy, filter, row, 1, first, filters, first_group, end_group, adding);
+        gradient_tile(c, x, dy, filter, row, 4, first, filters, stride, first_group, end_group, adding);
+    for (; row < rows; row++) 
+        gradient_tile(c, x, dy, filter, row, 1, first, filters, stride, first_group, end_group, adding);
 }
 
 DEAI_CLONES void deai_lane_filter_gradient(
@@ -53,9 +54,12 @@ DEAI_CLONES void deai_lane_filter_gradient(
     const deai_lane_convolution c = *conv;
     for (int f = 0, width; f < c.filters; f += width) {
         width = tile_width(c.filters - f);
-        WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, first_group, end_group, 0))
+        if (c.stride == 1)
+            WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, 1, first_group, end_group, 0))
+        else
+            WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, c.stride, first_group, end_group, 0))
     }
-    bias_gradient(&c, dy, bias, first_group, end_group);
+    if (bias) bias_gradient(&c, dy, bias, first_group, end_group);
 }
 
 DEAI_CLONES void deai_lane_pooled_filter_gradient(
@@ -69,7 +73,7 @@ DEAI_CLONES void deai_lane_pooled_filter_gradient(
         deai_pool_backward(pool, dy, places, scratch, group, group + 1);
         for (int f = 0, width; f < c.filters; f += width) {
             width = tile_width(c.filters - f);
-            WITH_WIDTH(width, gradient_columns(&c, x, scratch, filter, f, filters, group, group + 1, 1))
+            WITH_WIDTH(width, gradient_columns(&c, x, scratch, filter, f, filters, 1, group, group + 1, 1))
         }
         // The bias's gradient takes the places of the pooled one: what survived the ReLU, once each.
         for (int f = 0; f < c.filters; f++) {

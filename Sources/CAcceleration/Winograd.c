@@ -1,10 +1,13 @@
 #include "Lanes.h"
 
+// Tiles of two along an axis; the last one of an odd axis reaches one beyond.
+#define TILES(extent) (((extent) + 1) / 2)
+
 // Winograd's minimal filtering F(2x2, 3x3) with images in lanes (Lavin and Gray, "Fast Algorithms for Convolutional
 // Neural Networks", 2015): 16 products for four results instead of 36. The transforms are additions of vectors.
 
 ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient) {
-    const ptrdiff_t tiles = (ptrdiff_t)(conv->output_height / 2) * (conv->output_width / 2);
+    const ptrdiff_t tiles = (ptrdiff_t)TILES(conv->output_height) * TILES(conv->output_width);
     const ptrdiff_t products = (ptrdiff_t)16 * conv->channels * conv->filters;
     if (gradient) return products + (conv->channels + conv->filters) * tiles * 16;
     return products + (ptrdiff_t)16 * conv->channels * 4 * 16;
@@ -33,7 +36,7 @@ INLINE void transform_filter(const float *filter, ptrdiff_t pairs, float *u) {
 
 // V = Bᵀ d B of some tiles: [16][channels][4].
 INLINE void transform_image(const deai_lane_convolution *c, const float *origin, int tile, int count, float *v) {
-    const int columns = c->output_width / 2;
+    const int columns = TILES(c->output_width);
     const ptrdiff_t point = (ptrdiff_t)c->channels * 64;
     for (int t = 0; t < count; t++) {
         const int i = (tile + t) / columns, j = (tile + t) % columns;
@@ -102,21 +105,25 @@ INLINE void results(
 }
 
 INLINE void some_filters(
-    const deai_lane_convolution *c, const float *u, const float *v, const float *bias, float *y, uint8_t *where,
-    int first, int filters, int tile, int count) {
-    const int rows = c->output_height / 2, columns = c->output_width / 2;
+    const deai_lane_convolution *c, const float *u, const float *v, const float *bias, int after, float *y,
+    uint8_t *where, int first, int filters, int tile, int count) {
+    const int rows = TILES(c->output_height), columns = TILES(c->output_width);
     v16 out[6][4][4];
     results(c, u, v, first, filters, count, out);
     for (int f = 0; f < filters; f++)
         for (int t = 0; t < count; t++) {
             const int i = (tile + t) / columns, j = (tile + t) % columns;
             float *plane = y + (first + f) * c->y.plane;
-            if (!bias) {
+            if (after != DEAI_POOLED) {
                 float *corner = plane + 2 * i * c->y.row + 2 * j * 16;
-                *(v16 *)corner = out[f][t][0];
-                *(v16 *)(corner + 16) = out[f][t][1];
-                *(v16 *)(corner + c->y.row) = out[f][t][2];
-                *(v16 *)(corner + c->y.row + 16) = out[f][t][3];
+                const int below = 2 * i + 1 < c->output_height, beside = 2 * j + 1 < c->output_width;
+                const v16 offset = splat16(bias ? bias[first + f] : 0);
+                UNROLL for (int p = 0; p < 4; p++) {
+                    v16 result = out[f][t][p] + offset;
+                    if (after == DEAI_RECTIFIED) result = (v16)((i16x)result & ~(result <= 0));
+                    if ((p < 2 || below) && (p % 2 == 0 || beside))
+                        *(v16 *)(corner + p / 2 * c->y.row + p % 2 * 16) = result;
+                }
                 continue;
             }
             v16 best = out[f][t][0];
@@ -138,22 +145,22 @@ INLINE void some_filters(
 }
 
 INLINE void some_tiles(
-    const deai_lane_convolution *c, const float *u, const float *v, const float *bias, float *y, uint8_t *where,
-    int tile, int count) {
+    const deai_lane_convolution *c, const float *u, const float *v, const float *bias, int after, float *y,
+    uint8_t *where, int tile, int count) {
     for (int f = 0, width; f < c->filters; f += width) {
         width = tile_width(c->filters - f);
-        WITH_WIDTH(width, some_filters(c, u, v, bias, y, where, f, filters, tile, count))
+        WITH_WIDTH(width, some_filters(c, u, v, bias, after, y, where, f, filters, tile, count))
     }
 }
 
 DEAI_CLONES void deai_winograd(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
-    uint8_t *places, float *scratch, int first_group, int end_group) {
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after,
+    float *y, uint8_t *places, float *scratch, int prepare, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const ptrdiff_t pairs = (ptrdiff_t)c.channels * c.filters;
-    const int tiles = (c.output_height / 2) * (c.output_width / 2);
+    const int tiles = TILES(c.output_height) * TILES(c.output_width);
     float *v = scratch, *u = scratch + (ptrdiff_t)16 * c.channels * 64;
-    if (first_group < end_group) transform_filter(filter, pairs, u);
+    if (prepare) transform_filter(filter, pairs, u);
     for (int group = first_group; group < end_group; group++) {
         const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
         float *target = y + group * c.y.group;
@@ -161,11 +168,11 @@ DEAI_CLONES void deai_winograd(
         int tile = 0;
         for (; tile + 4 <= tiles; tile += 4) {
             transform_image(&c, origin, tile, 4, v);
-            some_tiles(&c, u, v, bias, target, where, tile, 4);
+            some_tiles(&c, u, v, bias, after, target, where, tile, 4);
         }
         for (; tile < tiles; tile++) {
             transform_image(&c, origin, tile, 1, v);
-            some_tiles(&c, u, v, bias, target, where, tile, 1);
+            some_tiles(&c, u, v, bias, after, target, where, tile, 1);
         }
     }
 }
@@ -177,7 +184,7 @@ INLINE void transform_point(
     static const float sign[4] = {-1, 1, -1, -1};
     static const float weight[4][2] = {{1, 0}, {1, 1}, {1, -1}, {0, -1}};
     const int a = point / 4, b = point % 4;
-    const int rows = c->output_height / 2, columns = c->output_width / 2;
+    const int rows = TILES(c->output_height), columns = TILES(c->output_width);
     const ptrdiff_t top = pair[a][0] * c->x.row, bottom = pair[a][1] * c->x.row;
     const ptrdiff_t left = pair[b][0] * 16, right = pair[b][1] * 16;
     const v16 down = splat16(sign[a]), across = splat16(sign[b]);
@@ -224,7 +231,7 @@ INLINE void transposed_sums(v16 s[16], float *sums) {
 // S += Σ over tiles and lanes of V ⊙ Z for one point: [channels][filters], in blocks of four by four.
 INLINE void multiply_point(
     const deai_lane_convolution *c, const float *v, const float *z, float *s) {
-    const int tiles = (c->output_height / 2) * (c->output_width / 2);
+    const int tiles = TILES(c->output_height) * TILES(c->output_width);
     const ptrdiff_t plane = (ptrdiff_t)tiles * 16;
     for (int k = 0; k < c->channels; k += 4)
         for (int f = 0; f < c->filters; f += 4) {
@@ -251,7 +258,7 @@ DEAI_CLONES void deai_winograd_gradient(
     int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const ptrdiff_t pairs = (ptrdiff_t)c.channels * c.filters;
-    const ptrdiff_t plane = (ptrdiff_t)(c.output_height / 2) * (c.output_width / 2) * 16;
+    const ptrdiff_t plane = (ptrdiff_t)TILES(c.output_height) * TILES(c.output_width) * 16;
     float *s = scratch, *v = s + 16 * pairs, *z = v + c.channels * plane;
     for (ptrdiff_t i = 0; i < 16 * pairs; i++) s[i] = 0;
     for (int group = first_group; group < end_group; group++)
@@ -276,5 +283,5 @@ DEAI_CLONES void deai_winograd_gradient(
             filter[(3 * u + 2) * pairs + i] = 0.5f * (rows[u][1] + rows[u][2]) + rows[u][3];
         }
     }
-    bias_gradient(&c, dy, bias, first_group, end_group);
+    if (bias) bias_gradient(&c, dy, bias, first_group, end_group);
 }

@@ -87,44 +87,4 @@ public struct Averaging<Base: Optimizer>: Optimizer {
     }
 }
 
-/// One of the rules, chosen when the program runs.
-public enum UpdateRule: Optimizer, Equatable {
-    case sgd(SGD)
-    case adam(Adam)
-
-    public var learningRate: Float {
-        get {
-            switch self {
-            case .sgd(let rule): rule.learningRate
-            case .adam(let rule): rule.learningRate
-            }
-        }
-        set {
-            switch self {
-            case .sgd(var rule):
-                rule.learningRate = newValue
-                self = .sgd(rule)
-            case .adam(var rule):
-                rule.learningRate = newValue
-                self = .adam(rule)
-            }
-        }
-    }
-
-    public var stateSlots: Int {
-        switch self {
-        case .sgd(let rule): rule.stateSlots
-        case .adam(let rule): rule.stateSlots
-        }
-    }
-
-    public func update(
-        _ parameter: UnsafeMutableBufferPointer<Float>, gradient: UnsafePointer<Float>,
-        state: UnsafeMutablePointer<Float>, step: Int
-    ) {
-        switch self {
-        case .sgd(let rule): rule.update(parameter, gradient: gradient, state: state, step: step)
-        case .adam(let rule): rule.update(parameter, gradient: gradient, state: state, step: step)
-        }
-    }
-}
+extension Averaging: Equatable where Base: Equatable {}

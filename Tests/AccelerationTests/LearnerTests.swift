@@ -39,12 +39,13 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
     /// Steps on whole and partial batches. Where a rounding error flips a ReLU or a maximum, one gradient changes by
     /// one image's share of it; the tolerance on parameters is the rate times that. In deep networks a flip in an early
     /// layer moves all that follow, so that those with batch normalisation are compared after one step.
-    @Test(arguments: Preset.allCases) func stepsAgreeWithThePortableLearner(_ preset: Preset) throws {
+    @Test(arguments: Preset.allCases, [false, true])
+    func stepsAgreeWithThePortableLearner(_ preset: Preset, partial: Bool) throws {
         let portable = try Learner(
             network: network(preset), preprocessing: preprocessing, batch: 32, optimizer: sgd, seed: 5)
         let engine = try accelerated(preset)
         #expect(engine.parameters == portable.parameters)
-        let sizes = portable.network.state.isEmpty ? [32, 32, 19] : [19]
+        let sizes = portable.network.state.isEmpty ? [32, 32, 19] : [partial ? 19 : 32]
         for (step, images) in sizes.enumerated() {
             let batch = Batch(images, 784, seed: UInt64(step))
             let expected = try batch.step(portable)
@@ -65,6 +66,14 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
             #expect(worst <= 1e-5, "\(worst)")
         }
         #expect(engine.state.count == portable.network.state.count && engine.steps == sizes.count)
+    }
+
+    /// The networks of the baseline run on the accelerated kernels but for the loss and what is smaller than a batch of
+    /// logits.
+    @Test(arguments: [Preset.lenet5, .convnet, .resnet8, .resnet20]) func nothingLargeRunsPortable(_ preset: Preset) throws {
+        let names = try accelerated(preset, batch: 128).executor.stepNames.map { $0.name }
+        #expect(names.count { $0.contains("portable") } <= 3, "\(names)")
+        #expect(names.allSatisfy { !$0.contains("reorder") && !$0.contains("ref") }, "\(names)")
     }
 
     @Test(arguments: Preset.allCases, [1, 2]) func runsRepeat(_ preset: Preset, threads: Int) throws {

@@ -23,7 +23,7 @@ struct OpCase: Sendable, CustomStringConvertible {
     /// Products and sums that one number of a result can be made of.
     var depth: Int { shapes.reduce(1) { max($0, $1.reduce(1, *)) } }
 
-    static let all: [OpCase] = products + convolutions + pools + others + winograd + composed
+    static let all: [OpCase] = products + convolutions + pools + others + winograd + lanes + composed
 
     private static let products: [OpCase] =
         [(1, 1, 1), (2, 3, 4), (7, 9, 2), (3, 17, 8), (32, 16, 48), (33, 10, 84)].flatMap { m, n, k in
@@ -99,6 +99,50 @@ struct OpCase: Sendable, CustomStringConvertible {
             return maxPool2d(relu(conv2d(first, x[3], x[4], padding: 1)), window: 2, stride: 2)
         }
     }
+
+    /// Convolutions of every stride with images in lanes, odd sizes among them, plain and rectified; each feeds another, so
+    /// that the gradient of its image is needed.
+    private static let lanes: [OpCase] =
+        [
+            (16, 7, 8, 8, 3, 1, 1), (32, 9, 4, 12, 3, 2, 1), (16, 8, 3, 5, 3, 2, 1), (16, 8, 6, 7, 1, 2, 0),
+            (32, 7, 16, 8, 3, 1, 0), (16, 6, 2, 9, 5, 2, 2), (16, 10, 3, 4, 3, 3, 2), (16, 5, 3, 8, 2, 1, 0),
+        ].flatMap { n, size, c, f, kernel, stride, padding in
+            let shapes = [[n, size, size, c], [1, 1, c, c], [kernel, kernel, c, f], [f]]
+            let name = "lanes \(kernel)x\(kernel) stride \(stride) padding \(padding)"
+            return [
+                OpCase(name, shapes) { x in
+                    conv2d(conv2d(x[0], x[1]), x[2], x[3], stride: stride, padding: padding)
+                },
+                OpCase("\(name) relu", shapes) { x in
+                    relu(conv2d(relu(conv2d(x[0], x[1])), x[2], x[3], stride: stride, padding: padding))
+                },
+            ]
+        } + [(16, 7, 1, 8), (32, 6, 3, 5), (48, 5, 2, 16)].flatMap { n, size, c, f in
+            let shapes = [[n, size, size, c], [3, 3, c, f], [f], [f], [3, 3, f, f], [f], [f], [1, 1, c, f], [f], [f]]
+            return [
+                OpCase("batchNorm", Array(shapes.prefix(4))) { x in
+                    batchNorm(conv2d(x[0], x[1], padding: 1), scale: x[2], shift: x[3]).value
+                },
+                OpCase("batchNorm of images", [shapes[0], [c], [c]]) { x in
+                    batchNorm(x[0], scale: x[1], shift: x[2]).value
+                },
+                OpCase("residual block", Array(shapes.prefix(7))) { x in
+                    let first = relu(batchNorm(conv2d(x[0], x[1], padding: 1), scale: x[2], shift: x[3]).value)
+                    return relu(batchNorm(conv2d(first, x[4], padding: 1), scale: x[5], shift: x[6]).value + first)
+                },
+                OpCase("strided residual block, averaged", shapes) { x in
+                    let first = relu(
+                        batchNorm(conv2d(x[0], x[1], stride: 2, padding: 1), scale: x[2], shift: x[3]).value)
+                    let second = batchNorm(conv2d(first, x[4], padding: 1), scale: x[5], shift: x[6]).value
+                    let beside = batchNorm(conv2d(x[0], x[7], stride: 2), scale: x[8], shift: x[9]).value
+                    return globalAveragePool(relu(second + beside))
+                },
+                OpCase("normalised by given statistics", Array(shapes.prefix(6))) { x in
+                    let y = conv2d(x[0], x[1], padding: 1)
+                    return relu(normalize(y, scale: x[2], shift: x[3], mean: x[5], variance: x[5] * x[5]) + y)
+                },
+            ]
+        }
 
     private static let composed: [OpCase] =
         [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in

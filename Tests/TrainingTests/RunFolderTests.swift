@@ -34,6 +34,27 @@ import Training
         #expect(FileManager.default.fileExists(atPath: folder.path + "/other/thesis.txt"))
     }
 
+    /// Killed before config.json was whole: starting again works, resuming says so, and other files are left alone.
+    @Test func startsAgainWhatNeverBegan() throws {
+        let folder = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let path = folder.path + "/run"
+        try folder.write([1, 2], "run/config.json.4711.tmp")
+        try folder.write([3], "run/checkpoints/last.ckpt")
+        try folder.write([3], "run/checkpoints/best.ckpt.4711.tmp")
+        let error = #expect(throws: RunError.self) { try RunFolder.open(path) }
+        #expect(error?.description.contains("without --resume") == true)
+        let run = try RunFolder.create(path, configuration: configuration, force: false)
+        #expect(try run.load(.last, for: configuration) == nil)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: path).sorted() == ["checkpoints", "config.json"])
+        try folder.write([1], "other/checkpoints/last.ckpt")
+        try folder.write([1], "other/checkpoints/mine.txt")
+        #expect(throws: RunError.self) {
+            try RunFolder.create(folder.path + "/other", configuration: configuration, force: true)
+        }
+        #expect(FileManager.default.fileExists(atPath: folder.path + "/other/checkpoints/last.ckpt"))
+    }
+
     @Test func oneProcessTrainsAtATime() throws {
         let folder = try TemporaryFolder()
         let configuration = try TrainingLoopTests.configuration()

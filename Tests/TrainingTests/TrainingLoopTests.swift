@@ -101,6 +101,11 @@ import Training
         hyper.labelSmoothing = 0.1
         hyper.classWeights = .balanced
         hyper.patience = 2
+        hyper.optimizer = .adamw
+        hyper.learningRate = 0.003
+        hyper.warmUp = 0.5
+        hyper.clip = 0.5
+        hyper.averaging = 0.9
     }
 
     /// Augmentation, mixing, smoothing, weights: stopped and resumed anywhere, with any threads, the same bits.
@@ -164,7 +169,9 @@ import Training
     @Test func readsOlderConfigurations() throws {
         let plain = try JSONEncoder().encode(Hyperparameters())
         let text = String(decoding: plain, as: UTF8.self)
-        for later in ["augmentation", "labelSmoothing", "classWeights", "patience"] {
+        for later in [
+            "augmentation", "labelSmoothing", "classWeights", "patience", "optimizer", "warmUp", "clip", "averaging",
+        ] {
             #expect(!text.contains(later))
         }
         #expect(try JSONDecoder().decode(Hyperparameters.self, from: plain) == Hyperparameters())
@@ -172,6 +179,55 @@ import Training
         try TrainingLoopTests.everything(&hyper)
         #expect(
             try JSONDecoder().decode(Hyperparameters.self, from: try JSONEncoder().encode(hyper)) == hyper)
+    }
+
+    /// Settings of which each alone changes the weights, and after each of which a resumed run has the same bits.
+    static let rules: [(String, @Sendable (inout Hyperparameters) -> Void)] = [
+        ("adam", { $0.optimizer = .adam }),
+        ("adamw", { ($0.optimizer, $0.weightDecay) = (.adamw, 0.1) }),
+        ("nesterov", { $0.nesterov = true }),
+        ("clip", { $0.clip = 0.2 }),
+        ("averaging", { $0.averaging = 0.8 }),
+        ("warm-up", { $0.warmUp = 1.5 }),
+        ("one-cycle", { $0.schedule = .oneCycle }),
+        ("steps", { $0.schedule = .step(epochs: 1, factor: 0.5) }),
+    ]
+
+    @Test(arguments: rules.indices) func everyRuleCountsAndResumes(_ index: Int) throws {
+        func configuration(_ change: (inout Hyperparameters) -> Void) throws -> RunConfiguration {
+            try TrainingLoopTests.configuration(epochs: 3, learningRate: 0.005, also: change)
+        }
+        let plain = try TrainingLoopTests.train(try configuration { _ in })
+        let chosen = try configuration(TrainingLoopTests.rules[index].1)
+        let whole = try TrainingLoopTests.train(chosen)
+        let parts = try TrainingLoopTests.train(chosen, stops: [4, 10], workers: .threads(2))
+        #expect(whole.finish.bestWeightHash != plain.finish.bestWeightHash)
+        #expect(whole.finish.weightHash == parts.finish.weightHash)
+        #expect(whole.finish.bestWeightHash == parts.finish.bestWeightHash)
+        #expect(whole.epochs.map(\.validationLoss) == parts.epochs.map(\.validationLoss))
+    }
+
+    /// The averages are what is validated and kept, and the weights under way go on without them.
+    @Test func averagedWeightsAreTheBestOnes() throws {
+        let plain = try TrainingLoopTests.train(try TrainingLoopTests.configuration(validationFraction: 0))
+        let averaged = try TrainingLoopTests.configuration(validationFraction: 0) { $0.averaging = 0.9 }
+        let result = try TrainingLoopTests.train(averaged)
+        #expect(result.finish.weightHash == plain.finish.weightHash)
+        let last = try #require(try result.run.load(.last, for: averaged))
+        let best = try #require(try result.run.load(.best, for: averaged))
+        #expect(best.parameters == averaged.hyperparameters.rule.averages(in: last.optimizerState))
+        #expect(best.parameters != last.parameters)
+    }
+
+    @Test func refusesSettingsThatDoNotGoTogether() {
+        let wrong: [@Sendable (inout Hyperparameters) -> Void] = [
+            { ($0.optimizer, $0.nesterov) = (.adam, true) }, { $0.warmUp = 3 }, { $0.warmUp = -1 },
+            { ($0.warmUp, $0.schedule) = (1, .oneCycle) }, { $0.clip = -1 }, { $0.clip = .infinity },
+            { $0.averaging = 1 }, { $0.momentum = 1 },
+        ]
+        for change in wrong {
+            #expect(throws: RunError.self) { try TrainingLoopTests.configuration(also: change) }
+        }
     }
 
     @Test func theSeedMatters() throws {
@@ -198,6 +254,7 @@ import Training
         #expect(divergence.step >= 2)
         #expect(divergence.place != nil)
         #expect(error?.description.contains("--learning-rate") == true)
+        #expect(error?.description.contains("--clip") == true)
     }
 
     /// The disk is full when the position is saved: a clear error, and the checkpoint before is intact.

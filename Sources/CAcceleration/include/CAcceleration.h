@@ -57,9 +57,10 @@ typedef struct {
     ptrdiff_t group, plane, row;
 } deai_planes;
 
-/// A convolution with stride 1.
+/// A convolution.
 typedef struct {
     int channels, filters, kernel_height, kernel_width;
+    int stride;                       ///< 1 where a kernel does not say that it takes others
     int padding;                      ///< x has a border at least that wide
     int output_height, output_width;
     deai_planes x, y;
@@ -74,16 +75,22 @@ void deai_lane_convolution_pooled(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
     uint8_t *places, int first_group, int end_group);
 
-/// y = conv(x, filter), where x has a border of kernel - 1 - padding: with the result of `deai_turn_filter` the
-/// gradient of a convolution with respect to its image. Rows and columns of x that are border are passed over.
+/// y = conv(x, filter) + bias, at least 0 when `rectified`; bias may be null; any stride. With the result of
+/// `deai_turn_filter` the gradient of a convolution with respect to its image. Border rows and columns are passed over.
 void deai_lane_convolution_plain(
-    const deai_lane_convolution *conv, const float *x, const float *filter, float *y, int input_height,
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int rectified, float *y,
+    int input_height, int input_width, int first_group, int end_group);
+
+/// The gradient of a convolution of any stride with respect to its image, with a turned filter (whose taps are counted
+/// from the other end): `conv` is that of the forward direction, its x the planes of the gradient dx, its y those of dy.
+void deai_lane_strided_input_gradient(
+    const deai_lane_convolution *conv, const float *dy, const float *turned, float *dx, int input_height,
     int input_width, int first_group, int end_group);
 
 /// turned[u][v][f][c] = filter[height - 1 - u][width - 1 - v][c][f].
 void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned);
 
-/// Gradients of filter (HWIO) and bias over some groups, written, not added.
+/// Gradients of filter (HWIO) and bias (may be null) over some groups, written, not added; any stride.
 void deai_lane_filter_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
     int end_group);
@@ -94,13 +101,18 @@ void deai_lane_pooled_filter_gradient(
     const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
     float *filter, float *bias, float *scratch, int first_group, int end_group);
 
-/// The same as `deai_lane_convolution_pooled` for kernels of 3x3 and even results by Winograd's method. Without bias
-/// y is the plain convolution.
-void deai_winograd(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
-    uint8_t *places, float *scratch, int first_group, int end_group);
+/// What follows a convolution by Winograd's method.
+enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
 
-/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four.
+/// The convolution with a kernel of 3x3 by Winograd's method: plain or rectified (bias may be null), or the same as
+/// `deai_lane_convolution_pooled`, for even results. Where a result is odd, x needs one more row and column of zeros.
+/// With `prepare` the filter is transformed into `scratch`; later calls for other groups may leave that out.
+void deai_winograd(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after, float *y,
+    uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
+
+/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four. Where the result is odd, x
+/// and dy need one more row and column of zeros.
 void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
     int first_group, int end_group);
@@ -115,5 +127,61 @@ void deai_lanes_from_rows(
 void deai_rows_from_lanes(
     const float *lanes, int height, int width, int channels, const deai_planes *planes, float *rows, int first_group,
     int end_group);
+
+// Batch normalisation and what stands around it, on images in lanes.
+
+/// Planes of some channels; addresses passed with it point at the first number inside the border.
+typedef struct {
+    int channels, height, width;
+} deai_extent;
+
+/// statistics[group][channel] = {mean, sum of squared distances from it} of each plane of sixteen images.
+void deai_lane_moments(
+    const deai_extent *extent, const deai_planes *planes, const float *x, float *statistics, int first_group,
+    int end_group);
+
+/// Mean and variance of each channel over all groups, from the moments of planes of `count` numbers.
+void deai_lane_statistics(
+    const float *moments, int groups, int channels, float count, float *mean, float *variance);
+
+/// y = (x - mean) * scale / sqrt(variance + epsilon) + shift, plus `other` (may be null), at least 0 when `rectified`;
+/// the border of y, `border` wide and `excess` more behind, becomes zero.
+typedef struct {
+    deai_extent extent;
+    deai_planes x, y, other;
+    float epsilon;
+    int rectified, border, excess;
+} deai_lane_normalization;
+void deai_lane_normalize(
+    const deai_lane_normalization *n, const float *x, const float *scale, const float *shift, const float *mean,
+    const float *variance, const float *other, float *y, int first_group, int end_group);
+
+/// sums[group][channel] = {sum of dy, sum of dy * (x - mean)}.
+void deai_lane_normalization_sums(
+    const deai_extent *extent, const deai_planes *dy_planes, const float *dy, const deai_planes *x_planes,
+    const float *x, const float *mean, float *sums, int first_group, int end_group);
+
+/// The gradients of shift and scale from the sums of all groups.
+void deai_lane_normalization_gradients(
+    const float *sums, int groups, int channels, const float *variance, float epsilon, float *shift, float *scale);
+
+/// dx = scale / sqrt(variance + epsilon) * (dy - dshift / count - (x - mean) / sqrt(variance + epsilon) * dscale / count);
+/// `n->other` are the planes of dy, and the border of dx (planes `n->y`) becomes zero.
+void deai_lane_normalization_input_gradient(
+    const deai_lane_normalization *n, const float *dy, const float *x, const float *scale, const float *mean,
+    const float *variance, const float *dscale, const float *dshift, float count, float *dx, int first_group,
+    int end_group);
+
+/// y = a + b, and where `above` (may be null) is not above 0, 0; b may be null.
+void deai_lane_add(
+    const deai_extent *extent, const deai_planes *a_planes, const float *a, const deai_planes *b_planes,
+    const float *b, const deai_planes *above_planes, const float *above, const deai_planes *y_planes, float *y,
+    int first_group, int end_group);
+
+/// rows[image][channel] = sum of the plane; and the way back, every number of a plane the same.
+void deai_lane_plane_sums(
+    const deai_extent *extent, const deai_planes *planes, const float *x, float *rows, int first_group, int end_group);
+void deai_lane_fill(
+    const deai_extent *extent, const deai_planes *planes, const float *rows, float *y, int first_group, int end_group);
 
 #endif

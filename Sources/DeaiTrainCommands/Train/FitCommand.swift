@@ -34,6 +34,14 @@ struct FitCommand: ParsableCommand {
             """)
     var model: String?
 
+    @Option(
+        help: """
+            Begin with trained weights: a run, an .onnx file, or a .safetensors file with --model. Classes that are \
+            known by name keep their part of the last layer; the pixels are normalised as for those weights. Files \
+            that want other than pixel / 255: `import` them first.
+            """)
+    var from: String?
+
     @Option(name: .customLong("run"), help: "The folder of the run.")
     var runPath: String
 
@@ -77,6 +85,15 @@ struct FitCommand: ParsableCommand {
         if resume, preset != nil {
             throw ValidationError("a resumed run keeps its settings: leave out --preset.")
         }
+        if resume, from != nil {
+            throw ValidationError("a resumed run has its weights: leave out --from.")
+        }
+        if let from, model != nil, !ForeignNetwork.isSafetensors(from) {
+            throw ValidationError("--from brings its network along: leave out --model.")
+        }
+        if let from, model == nil, ForeignNetwork.isSafetensors(from) {
+            throw ValidationError("safetensors hold no layers: give --model, too.")
+        }
         if saveEverySteps < 0 { throw ValidationError("--save-every-steps must be at least 0.") }
         if let requireAccuracy, !(0...1).contains(requireAccuracy) {
             throw ValidationError(
@@ -100,7 +117,8 @@ struct FitCommand: ParsableCommand {
         let claim = try folder.claim()
         defer { withExtendedLifetime(claim) {} }
         // Read after the claim, when nobody else can write it any more.
-        let checkpoint = resume ? try folder.load(.last, for: configuration) : nil
+        let begins = resume || configuration.startingWeights != nil
+        let checkpoint = begins ? try folder.load(.last, for: configuration) : nil
         let workers = threads.workers
         let loop = try TrainingLoop(
             configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
@@ -129,6 +147,7 @@ struct FitCommand: ParsableCommand {
 
     /// A new run: everything is checked before the folder is touched.
     private func prepare() throws -> Prepared {
+        if let from { return try prepare(startingFrom: from) }
         let model = model ?? self.preset.map { "\($0.model.name)" } ?? "lenet5"
         let dataset = try loadDataset(
             dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
@@ -146,6 +165,54 @@ struct FitCommand: ParsableCommand {
             executor: executor ?? .portable)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
+    }
+
+    /// A new run that begins with the weights of another one or of a file.
+    private func prepare(startingFrom source: String) throws -> Prepared {
+        let name = dataset ?? "fashion-mnist"
+        let weights = try startingWeights(source, dataset: name)
+        let network = weights.architecture
+        let geometry = ImageGeometry(
+            height: network.inputHeight, width: network.inputWidth, channels: network.inputChannels)
+        let dataset = try loadDataset(name, geometry: geometry, unreadable: images.unreadable)
+        guard dataset.geometry == geometry else {
+            throw CommandFailure(
+                .badData,
+                "the network of \(source) takes images of \(geometry), those of \(dataset.name) are \(dataset.geometry)")
+        }
+        let hyper = choices.applied(to: self.preset?.hyperparameters ?? Hyperparameters())
+        let adapted = try weights.adapted(to: dataset.labels, seed: hyper.seed)
+        if adapted.knownClasses < dataset.labels.count {
+            Console.note(
+                "\(source) knows \(adapted.knownClasses) of the \(dataset.labels.count) classes; the others begin anew")
+        }
+        let configuration = try RunConfiguration(
+            toolkitVersion: Toolkit.version, dataset: dataset, network: adapted.architecture, hyperparameters: hyper,
+            executor: executor ?? .portable, preprocessing: weights.preprocessing)
+        let made = try RunFolder.create(
+            runPath, configuration: configuration, startingWith: adapted.variables, from: source,
+            knownClasses: adapted.knownClasses, force: force)
+        return Prepared(configuration: made.configuration, dataset: dataset, folder: made.folder)
+    }
+
+    private func startingWeights(_ source: String, dataset: String) throws -> StartingWeights {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: source, isDirectory: &isFolder) else {
+            throw CommandFailure(.inputOutput, "--from \(source): there is no such run or file")
+        }
+        if isFolder.boolValue { return try StartingWeights(run: source) }
+        let imported = try ForeignNetwork(path: source, model: model).read(for: dataset)
+        for note in imported.notes { Console.note("note: " + note) }
+        // Without names the classes are taken in the order of the data set, as `import` does.
+        let labels = try imported.labels ?? loadDataset(dataset).labels
+        guard labels.count == imported.architecture.classes else {
+            throw CommandFailure(
+                .badData,
+                "\(source) has \(imported.architecture.classes) classes without names, the data set has \(labels.count)")
+        }
+        return StartingWeights(
+            source: source, architecture: imported.architecture, preprocessing: imported.preprocessing, labels: labels,
+            variables: imported.parameters)
     }
 
     /// A run that exists: its own settings and its own data set.

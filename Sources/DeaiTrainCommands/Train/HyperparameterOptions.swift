@@ -9,7 +9,10 @@ struct HyperparameterOptions: ParsableArguments {
     @Option(help: "Images per step. Default: 64.")
     var batch: Int?
 
-    @Option(help: "Learning rate at the start. Default: 0.05.")
+    @Option(help: "sgd, adam or adamw. Default: sgd.")
+    var optimizer: Hyperparameters.OptimizerKind?
+
+    @Option(help: "The highest learning rate. Default: 0.05, for adam and adamw 0.001.")
     var learningRate: Float?
 
     @Option(
@@ -18,14 +21,27 @@ struct HyperparameterOptions: ParsableArguments {
     )
     var schedule: Schedule?
 
-    @Option(help: "Momentum. Default: 0.9.")
+    @Option(help: "Epochs, or a part of one, in which the rate first rises from a tenth. Default: 0.")
+    var warmup: Double?
+
+    @Option(help: "Momentum; of adam and adamw the first beta. Default: 0.9.")
     var momentum: Float?
 
-    @Option(help: "Weight decay. Default: 0.0001.")
+    @Option(help: "Weight decay. Default: 0.0001, for adamw 0.01.")
     var weightDecay: Float?
 
     @Flag(help: "Nesterov's variant of momentum.")
     var nesterov = false
+
+    @Option(help: "Shorten gradients that are longer than this, all weights taken together; 0 never does. Default: 0.")
+    var clip: Float?
+
+    @Option(
+        help: """
+            Keep a moving average of the weights with this decay, such as 0.999; it is what is validated and kept as \
+            the best. 0 keeps none. Default: 0.
+            """)
+    var ema: Float?
 
     @Option(help: "Share of the training images held back for validation. Default: 0.1.")
     var validationFraction: Double?
@@ -63,17 +79,26 @@ struct HyperparameterOptions: ParsableArguments {
         var result = base
         result.epochs = epochs ?? base.epochs
         result.batch = batch ?? base.batch
-        result.learningRate = learningRate ?? base.learningRate
+        if let optimizer, optimizer != base.optimizer {
+            result.optimizer = optimizer
+            result.learningRate = optimizer.usualLearningRate
+            result.weightDecay = optimizer.usualWeightDecay
+            if optimizer != .sgd { result.nesterov = false }
+        }
+        result.learningRate = learningRate ?? result.learningRate
         result.schedule = schedule ?? base.schedule
         result.momentum = momentum ?? base.momentum
-        result.weightDecay = weightDecay ?? base.weightDecay
-        result.nesterov = nesterov || base.nesterov
+        result.weightDecay = weightDecay ?? result.weightDecay
+        result.nesterov = nesterov || result.nesterov
         result.validationFraction = validationFraction ?? base.validationFraction
         result.seed = seed ?? base.seed
         result.augmentation = augment ?? base.augmentation
         result.labelSmoothing = labelSmoothing ?? base.labelSmoothing
         result.classWeights = classWeights ?? base.classWeights
         result.patience = patience ?? base.patience
+        result.warmUp = warmup ?? base.warmUp
+        result.clip = clip ?? base.clip
+        result.averaging = ema ?? base.averaging
         return result
     }
 
@@ -92,7 +117,9 @@ struct HyperparameterOptions: ParsableArguments {
             change("seed", seed, run.seed), change("augment", augment, run.augmentation),
             change("label-smoothing", labelSmoothing, run.labelSmoothing),
             change("class-weights", classWeights, run.classWeights),
-            change("patience", patience, run.patience),
+            change("patience", patience, run.patience), change("warmup", warmup, run.warmUp),
+            change("optimizer", optimizer, run.optimizer), change("clip", clip, run.clip),
+            change("ema", ema, run.averaging),
         ].compactMap { $0 }
     }
 }
@@ -102,5 +129,6 @@ extension Schedule: ExpressibleByArgument {
 }
 
 extension Hyperparameters.ClassWeights: ExpressibleByArgument {}
+extension Hyperparameters.OptimizerKind: ExpressibleByArgument {}
 extension TrainingPreset: ExpressibleByArgument {}
 extension ExecutorKind: ExpressibleByArgument {}

@@ -76,7 +76,7 @@ struct ImportCommand: ParsableCommand {
 
     func run() throws { try CommandFailure.wrapping { try importNetwork() } }
 
-    private var isSafetensors: Bool { source.hasSuffix(".safetensors") }
+    private var isSafetensors: Bool { ForeignNetwork.isSafetensors(source) }
 
     private func numbers(_ text: String?) -> [Double]? {
         let list = text?.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) } ?? []
@@ -85,7 +85,9 @@ struct ImportCommand: ParsableCommand {
     }
 
     private func importNetwork() throws {
-        let imported = try isSafetensors ? readSafetensors() : readONNX()
+        let imported = try ForeignNetwork(
+            path: source, model: model, like: like, mean: numbers(mean), deviation: numbers(std)
+        ).read(for: dataset)
         let architecture = imported.architecture
         let geometry = ImageGeometry(
             height: architecture.inputHeight, width: architecture.inputWidth, channels: architecture.inputChannels)
@@ -134,54 +136,6 @@ struct ImportCommand: ParsableCommand {
         }
         rows.append(["run", finished.run])
         for line in table(rows, rightAligned: []) { Console.result(line) }
-    }
-
-    private func readONNX() throws -> ImportedNetwork {
-        var importer = ONNXImporter()
-        importer.normalisation = PixelNormalisation(mean: numbers(mean) ?? [0], deviation: numbers(std) ?? [1])
-        return try importer.read(source)
-    }
-
-    private func readSafetensors() throws -> ImportedNetwork {
-        guard let data = FileManager.default.contents(atPath: source) else {
-            throw CommandFailure(.inputOutput, "cannot read \(source)")
-        }
-        let file = try Safetensors([UInt8](data))
-        let architecture: Architecture
-        let labels: [String]?
-        if let like {
-            let other = try RunFolder.open(like).configuration
-            architecture = try other.network.architecture()
-            labels = other.labels
-        } else {
-            let data = try loadDataset(dataset)
-            architecture = try Preset.named(model ?? "").architecture(
-                height: data.geometry.height, width: data.geometry.width, channels: data.geometry.channels,
-                classes: data.labels.count)
-            labels = nil
-        }
-        return ImportedNetwork(
-            architecture: architecture,
-            parameters: try StateDictionary.parameters(architecture, from: file.tensors),
-            preprocessing: try preprocessing(file, architecture.inputChannels), labels: labels, notes: [])
-    }
-
-    /// As a file of ours says, or as the options say.
-    private func preprocessing(_ file: Safetensors, _ channels: Int) throws -> Preprocessing {
-        if mean == nil, std == nil, let text = file.metadata["zero_points"], let scale = file.metadata["pixel_scale"],
-            let scale = Float(scale)
-        {
-            let zeroPoints = text.split(separator: ",").compactMap { Int32($0) }
-            if zeroPoints.count == channels { return Preprocessing(zeroPoints: zeroPoints, scale: scale) }
-        }
-        let (mean, deviation) = (numbers(mean) ?? [0], numbers(std) ?? [1])
-        guard deviation.count == 1, mean.count == 1 || mean.count == channels, deviation[0] > 0 else {
-            throw CommandFailure(
-                .usage, "weights alone can be normalised with one --std and one --mean, or one --mean for each channel")
-        }
-        return Preprocessing(
-            zeroPoints: (0..<channels).map { Int32((255 * mean[$0 % mean.count]).rounded()) },
-            scale: Float(1 / (255 * deviation[0])))
     }
 
     private func classes(

@@ -71,9 +71,9 @@ struct ImageAugmenter: Sendable {
         let (height, width, channels) = (geometry.height, geometry.width, geometry.channels)
         let turn = abs(degrees) / 180
         let one = 65_536.0
-        let cosine = Int((Schedule.cosinePi(turn) / size * one).rounded())
+        let cosine = Int((Scalar.cosineOfHalfTurns(turn) / size * one).rounded())
         let sine = Int(
-            (Schedule.cosinePi(abs(0.5 - turn)) * (degrees < 0 ? -1 : 1) / size * one).rounded())
+            (Scalar.cosineOfHalfTurns(abs(0.5 - turn)) * (degrees < 0 ? -1 : 1) / size * one).rounded())
         for y in 0..<height {
             // Twice the distance from the middle keeps even sizes whole.
             let dy = 2 * (y - down) - (height - 1)

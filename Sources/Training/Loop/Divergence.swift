@@ -46,7 +46,7 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
             }
         return "\(what) at step \(step) of epoch \(epoch) (learning rate \(learningRate))\(layer). "
             + "Try a smaller --learning-rate, such as \(min(baseRate / 5, 0.05)); `deai-train lr-find` looks for one. "
-            + "What was saved before is kept."
+            + "--warmup 1 or --clip 1 help where only the first steps or rare batches go wrong. What was saved before is kept."
     }
 
     /// The first layer whose weights or output for `pixels` are not finite.

@@ -13,9 +13,9 @@ public enum ExecutorKind: String, Sendable, Codable, CaseIterable {
 /// Makes networks in training and in use for an executor.
 enum Engines {
     static func learner(
-        _ kind: ExecutorKind, _ network: Network, _ preprocessing: Preprocessing, batch: Int, optimizer: SGD,
+        _ kind: ExecutorKind, _ network: Network, _ preprocessing: Preprocessing, batch: Int, optimizer: UpdateRule,
         seed: UInt64, workers: Workers
-    ) throws(RunError) -> any TrainingEngine<SGD> {
+    ) throws(RunError) -> any TrainingEngine<UpdateRule> {
         do {
             switch kind {
             case .portable:

@@ -57,10 +57,8 @@ public struct RateFinder {
             configuration.executor ?? .portable,
             try Engines.network(try configuration.network.architecture()),
             configuration.preprocessing, batch: batch,
-            optimizer: SGD(
-                learningRate: low, momentum: hyper.momentum, weightDecay: hyper.weightDecay,
-                nesterov: hyper.nesterov),
-            seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+        learner.options = hyper.stepOptions
         var points: [Point] = []
         var (mean, least) = (0.0, Double.infinity)
         var epoch = 0

@@ -17,7 +17,8 @@ public final class TrainingLoop {
     private let saveEverySteps: Int
     private let batch: Int
     private let source: BatchSource
-    private let learner: any TrainingEngine<SGD>
+    private let learner: any TrainingEngine<UpdateRule>
+    private let factors: LearningRateSchedule
     private let classifier: FloatClassifier
     private let resumed: Checkpoint?
 
@@ -45,22 +46,29 @@ public final class TrainingLoop {
         source = BatchSource(
             images, indexes: split.train, classes: dataset.labels.count, hyperparameters: hyper,
             zeroPoints: configuration.zeroPoints)
-        let optimizer = SGD(
-            learningRate: hyper.learningRate, momentum: hyper.momentum, weightDecay: hyper.weightDecay,
-            nesterov: hyper.nesterov)
         let architecture = try configuration.network.architecture()
         let executor = configuration.executor ?? .portable
         learner = try Engines.learner(
             executor, try Engines.network(architecture), configuration.preprocessing, batch: batch,
-            optimizer: optimizer, seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+        learner.options = hyper.stepOptions
+        factors = hyper.factors(stepsPerEpoch: (split.train.count + batch - 1) / batch)
         classifier = try FloatClassifier(
             architecture: architecture, preprocessing: configuration.preprocessing, parameters: [],
             workers: workers, executor: executor)
-        guard let checkpoint else { return }
+        guard let checkpoint else {
+            guard configuration.startingWeights == nil else {
+                throw .notARun(
+                    folder: folder.path, reason: "checkpoints/last.ckpt with the weights it begins with is gone")
+            }
+            return
+        }
         let header = checkpoint.header
         do {
+            // Weights that came from elsewhere have not moved yet.
             try learner.restore(
-                parameters: checkpoint.parameters, optimizerState: checkpoint.optimizerState,
+                parameters: checkpoint.parameters,
+                optimizerState: checkpoint.optimizerState.isEmpty ? learner.optimizerState : checkpoint.optimizerState,
                 steps: header.epoch * stepsPerEpoch + header.step)
         } catch {
             throw .invalid(error.explanation)
@@ -170,10 +178,7 @@ public final class TrainingLoop {
 
     private func step(_ loaded: Batch, _ progress: Progress) throws(RunError) -> StepResult {
         let done = progress.epoch * stepsPerEpoch + progress.step
-        learner.optimizer.learningRate =
-            hyper.learningRate
-            * hyper.schedule.factor(
-                step: done, total: hyper.epochs * stepsPerEpoch, stepsPerEpoch: stepsPerEpoch)
+        learner.optimizer.learningRate = hyper.learningRate * factors.factor(at: done)
         do {
             return try learner.step(loaded)
         } catch .notFinite {
@@ -205,13 +210,18 @@ public final class TrainingLoop {
             baseRate: hyper.learningRate, loss: loss, place: place)
     }
 
+    /// What is validated and kept as the best: the averaged weights where they are kept, else the weights.
+    private var weightsInUse: [[Float]] {
+        learner.optimizer.averages(in: learner.optimizerState).map { $0 + learner.state } ?? learner.variables
+    }
+
     /// Validates, decides whether these are the best weights so far, and saves.
     private func finishEpoch(
         _ progress: inout Progress, seconds: Double, imagesSeen: Int, observe: (TrainingEvent) -> Void
     ) throws(RunError) {
         var result: Evaluation?
         if validation.count > 0 {
-            classifier.parameters = learner.variables
+            classifier.parameters = weightsInUse
             result = try classifier.evaluate(validation)
         }
         let trainLoss = progress.lossSum / Double(stepsPerEpoch)
@@ -253,7 +263,8 @@ public final class TrainingLoop {
             step: progress.step, lossSum: progress.lossSum, correct: progress.correct,
             bestEpoch: progress.bestEpoch, bestCorrect: progress.bestCorrect)
         let checkpoint = Checkpoint(
-            header: header, parameters: learner.variables, optimizerState: learner.optimizerState)
+            header: header, parameters: slot == .best ? weightsInUse : learner.variables,
+            optimizerState: learner.optimizerState)
         try folder.save(checkpoint, as: slot)
         try emit(.saved(slot: slot, epoch: progress.epoch, step: progress.step), observe)
     }

@@ -23,16 +23,18 @@ extension RunFolder {
     public static func create(
         _ path: String, configuration: RunConfiguration, importing parameters: [[Float]], force: Bool
     ) throws(RunError) -> RunFolder {
-        let folder = try create(path, configuration: configuration, force: force)
-        let header = Checkpoint.Header(
+        try create(
+            path, configuration: configuration, force: force, startingWith: Checkpoint(configuration, parameters))
+    }
+}
+
+extension Checkpoint {
+    /// Weights before any epoch.
+    init(_ configuration: RunConfiguration, _ variables: [[Float]]) {
+        let header = Header(
             toolkitVersion: configuration.toolkitVersion, network: configuration.network.summary,
             datasetHash: configuration.dataset.sha256, seed: configuration.hyperparameters.seed, epoch: 0, step: 0,
             lossSum: 0, correct: 0, bestEpoch: 0, bestCorrect: -1)
-        let checkpoint = Checkpoint(
-            header: header, parameters: parameters,
-            optimizerState: parameters.map { [Float](repeating: 0, count: $0.count) })
-        try folder.save(checkpoint, as: .best)
-        try folder.save(checkpoint, as: .last)
-        return folder
+        self.init(header: header, parameters: variables, optimizerState: [])
     }
 }

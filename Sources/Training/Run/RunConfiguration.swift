@@ -22,6 +22,16 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
         }
     }
 
+    /// Weights that a run began with.
+    public struct StartingRecord: Equatable, Sendable, Codable {
+        /// The run folder or file, as it was named.
+        public var source: String
+        /// Hexadecimal hash of the weights as the run took them.
+        public var weightHash: String
+        /// Classes whose part of the last layer came along.
+        public var knownClasses: Int
+    }
+
     public static let currentFormat = 1
 
     public var format = currentFormat
@@ -35,27 +45,35 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     /// What computes; nil in runs from before there was a choice: the portable executor.
     public var executor: ExecutorKind?
 
+    /// Where the first weights came from, when not from the seed.
+    public var startingWeights: StartingRecord?
+
     public var preprocessing: Preprocessing { Preprocessing(zeroPoints: zeroPoints, scale: pixelScale) }
 
     /// The configuration for training `network` on `dataset`.
     ///
-    /// Zero points and scale come from the images that are trained on.
+    /// - Parameter preprocessing: that of weights to begin with; nil takes it from the images that are trained on.
     public init(
         toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters,
-        executor: ExecutorKind = .portable
+        executor: ExecutorKind = .portable, preprocessing: Preprocessing? = nil
     ) throws(RunError) {
         try hyperparameters.validate()
         let split = Split(
             targets: dataset.train.targets, validationFraction: hyperparameters.validationFraction,
             seed: hyperparameters.seed)
         guard !split.train.isEmpty else { throw .invalid("no images are left to train on") }
-        let statistics = PixelStatistics(dataset.train, at: split.train)
         self.toolkitVersion = toolkitVersion
         self.dataset = DatasetRecord(dataset)
         labels = dataset.labels
         self.network = NetworkDescription(network)
-        zeroPoints = statistics.roundedMeans
-        pixelScale = statistics.reciprocalDeviation
+        if let preprocessing {
+            zeroPoints = preprocessing.zeroPoints
+            pixelScale = preprocessing.scale
+        } else {
+            let statistics = PixelStatistics(dataset.train, at: split.train)
+            zeroPoints = statistics.roundedMeans
+            pixelScale = statistics.reciprocalDeviation
+        }
         self.hyperparameters = hyperparameters
         self.executor = executor == .portable ? nil : executor
     }

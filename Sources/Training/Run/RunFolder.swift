@@ -14,23 +14,26 @@ public struct RunFolder: Sendable {
 
     /// Starts a new run in `path`, which is made when needed.
     ///
-    /// A run that is there already is refused, or with `force` removed: only the files that a run consists of.
+    /// A run that is there already is refused, or with `force` removed: only the files that a run consists of. What a run
+    /// left that was stopped before it began is removed, too. config.json comes last: with it the run has begun.
+    /// - Parameter weights: what the run begins with, kept as its last and its best; nil lets the seed choose.
     public static func create(
-        _ path: String, configuration: RunConfiguration, force: Bool, file: AtomicFile = AtomicFile()
+        _ path: String, configuration: RunConfiguration, force: Bool, startingWith weights: Checkpoint? = nil,
+        file: AtomicFile = AtomicFile()
     ) throws(RunError) -> RunFolder {
         let folder = RunFolder(path: path, file: file)
         if HostFile.exists(folder.configurationPath) {
             guard force else { throw .exists(folder: path) }
-            _ = try folder.claim()
-            let old = [folder.logPath, folder.checkpointPath(.last), folder.checkpointPath(.best)]
-            let events = (try? HostFile.names(in: path + "/tensorboard")) ?? []
-            for file in events where file.hasPrefix("events.out.tfevents.") {
-                unlink(path + "/tensorboard/" + file)
-            }
-            for file in old + RunReport.files.map({ path + "/" + $0 }) { unlink(file) }
+            let claim = try folder.claim()
+            unlink(folder.configurationPath)
+            folder.removeFiles()
+            withExtendedLifetime(claim) {}
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
-            throw .notARun(
-                folder: path, reason: "it holds other files; choose a new or empty folder for --run")
+            guard folder.isUnbegun else {
+                throw .notARun(
+                    folder: path, reason: "it holds other files; choose a new or empty folder for --run")
+            }
+            folder.removeFiles()
         }
         do {
             try FileManager.default.createDirectory(
@@ -43,8 +46,41 @@ public struct RunFolder: Sendable {
         guard let json = try? encoder.encode(configuration) else {
             throw .invalid("the configuration cannot be written as JSON")
         }
+        if let weights {
+            try folder.save(weights, as: .best)
+            try folder.save(weights, as: .last)
+        }
         try file.write([UInt8](json) + [0x0a], to: folder.configurationPath)
         return folder
+    }
+
+    /// Whether all that is here are files of a run that was stopped before its config.json was complete.
+    private var isUnbegun: Bool {
+        guard let names = try? HostFile.names(in: path), names.contains("checkpoints"),
+            let saved = try? HostFile.names(in: path + "/checkpoints"),
+            let events = try? names.contains("tensorboard") ? HostFile.names(in: path + "/tensorboard") : []
+        else { return false }
+        let known = ["checkpoints", "tensorboard", "log.jsonl"] + RunReport.files
+        return names.allSatisfy { known.contains($0) || $0.hasPrefix("config.json.") && $0.hasSuffix(".tmp") }
+            && saved.allSatisfy { $0.hasSuffix(".tmp") || $0 == "last.ckpt" || $0 == "best.ckpt" }
+            && events.allSatisfy { $0.hasPrefix("events.out.tfevents.") }
+    }
+
+    /// Removes what a run consists of besides config.json.
+    private func removeFiles() {
+        var files = [logPath] + RunReport.files.map { path + "/" + $0 }
+        for name in (try? HostFile.names(in: path + "/checkpoints")) ?? []
+        where name.hasSuffix(".tmp") || name == "last.ckpt" || name == "best.ckpt" {
+            files.append(path + "/checkpoints/" + name)
+        }
+        for name in (try? HostFile.names(in: path + "/tensorboard")) ?? []
+        where name.hasPrefix("events.out.tfevents.") {
+            files.append(path + "/tensorboard/" + name)
+        }
+        for name in (try? HostFile.names(in: path)) ?? [] where name.hasPrefix("config.json.") && name.hasSuffix(".tmp") {
+            files.append(path + "/" + name)
+        }
+        for file in files { unlink(file) }
     }
 
     /// Opens the run in `path` and reads its configuration.
@@ -56,7 +92,12 @@ public struct RunFolder: Sendable {
         guard HostFile.isDirectory(path) else {
             throw .notARun(folder: path, reason: "there is no such folder")
         }
-        guard HostFile.exists(config) else { throw .notARun(folder: path, reason: "it has no config.json") }
+        guard HostFile.exists(config) else {
+            throw .notARun(
+                folder: path,
+                reason: folder.isUnbegun
+                    ? "the run was stopped before it began; start it again without --resume" : "it has no config.json")
+        }
         let json: [UInt8]
         do {
             json = try HostFile.read(config, limit: 16 << 20)

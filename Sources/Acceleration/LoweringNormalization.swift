@@ -1,0 +1,328 @@
+import Autodiff
+import CAcceleration
+
+/// The mean of a batch that was added, and the variance that was made with it.
+struct LoweredStatistics {
+    let mean: Int
+    let variance: Tensor
+}
+
+extension Lowering {
+    /// Whether a value may have its images in lanes.
+    func fitsLanes(_ shape: Shape) -> Bool { usesLanes && shape.rank == 4 && shape[0] % 16 == 0 }
+
+    /// The value in lanes with a border at least that wide.
+    func lanes(_ index: Int, border: Int = 0) throws(AccelerationError) -> (tensor: Tensor, planes: LanePlanes) {
+        if pending.contains(index) { try flush() }
+        for tensor in held[index] {
+            if let planes = tensor.layout.lanes, planes.border >= border { return (tensor, planes) }
+        }
+        let planes = LanePlanes(shape(index), border: border)
+        return (try tensor(index, as: .lanes(shape(index), border: border)), planes)
+    }
+
+    /// Whether the value is there in lanes already.
+    func isInLanes(_ index: Int) -> Bool { held[index].contains { $0.layout.lanes != nil } }
+
+    /// The one node that looks at a value, if there is only one.
+    func onlyUser(_ index: Int) -> Int? {
+        uses.users[index].count == 1 && !uses.isOutput[index] ? uses.users[index][0] : nil
+    }
+
+    /// The border that convolutions and their gradients want around a value.
+    func borderWanted(_ index: Int) -> Int {
+        var border = 0
+        for user in uses.users[index] {
+            let inputs = node(user).inputs
+            switch node(user).op {
+            case .conv2d(let convolution), .conv2dFilterGradient(let convolution):
+                // Winograd's method reads one row more of an odd gradient.
+                let odd = shape(index)[1] % 2 != 0 || shape(index)[2] % 2 != 0
+                border = max(border, inputs[0] == index ? convolution.padding : odd ? 1 : 0)
+            case .conv2dInputGradient(let convolution):
+                border = max(border, gradientBorder(user, convolution))
+            default: continue
+            }
+        }
+        return border
+    }
+
+    /// How far beyond its edges the gradient of a result is looked at for the gradient of the image.
+    func gradientBorder(_ index: Int, _ convolution: Convolution) -> Int {
+        let (image, filter, result) = (node(index).shape, shape(node(index).inputs[1]), shape(node(index).inputs[0]))
+        let before = max(filter[0], filter[1]) - 1 - convolution.padding
+        if convolution.stride == 1 { return before }
+        let behind = (1...2).map { axis in
+            (image[axis] - 1 + convolution.padding) / convolution.stride - (result[axis] - 1)
+        }
+        return max((before + convolution.stride - 1) / convolution.stride, behind[0], behind[1], 0)
+    }
+
+    private func channelVector(_ index: Int) throws(AccelerationError) -> Storage {
+        try tensor(index, as: .rowMajor(shape(index))).storage
+    }
+
+    /// Mean and variance together, from the moments of each plane.
+    func lowerBatchMean(_ index: Int) throws(AccelerationError) -> Bool {
+        let source = node(index).inputs[0]
+        guard fitsLanes(shape(source)) else { return false }
+        let (x, planes) = try lanes(source)
+        let moments = Storage(byteCount: planes.groups * planes.channels * 8)
+        let (extent, strides) = (planes.extent, planes.strides)
+        addGroups("lanes moments", planes.groups, [x.storage, moments]) {
+            let (x, moments) = (x.storage.floats + planes.origin, moments.floats)
+            return { _, range, _ in
+                withUnsafePointer(to: extent) { extent in
+                    withUnsafePointer(to: strides) {
+                        deai_lane_moments(extent, $0, x, moments, Int32(range.lowerBound), Int32(range.upperBound))
+                    }
+                }
+            }
+        }
+        let mean = Tensor(.rowMajor(shape(index)))
+        let variance = Tensor(.rowMajor(shape(index)))
+        let count = Float(16 * planes.height * planes.width)
+        add("statistics", [moments, mean.storage, variance.storage]) {
+            let (moments, mean, variance) = (moments.floats, mean.storage.floats, variance.storage.floats)
+            return {
+                deai_lane_statistics(moments, Int32(planes.groups), Int32(planes.channels), count, mean, variance)
+            }
+        }
+        hold(index, mean)
+        statistics[source] = LoweredStatistics(mean: index, variance: variance)
+        return true
+    }
+
+    func lowerBatchVariance(_ index: Int) -> Bool {
+        let inputs = node(index).inputs
+        guard let known = statistics[inputs[0]], known.mean == inputs[1] else { return false }
+        hold(index, known.variance)
+        return true
+    }
+
+    /// The normalised value, with the sum and the ReLU that follow where nobody sees what is between.
+    func lowerNormalization(_ index: Int, epsilon: Float) throws(AccelerationError) -> Bool {
+        let inputs = node(index).inputs
+        guard fitsLanes(node(index).shape) else { return false }
+        let (x, source) = try lanes(inputs[0])
+        var result = index
+        var other: (tensor: Tensor, planes: LanePlanes)?
+        if let sum = onlyUser(result), node(sum).op == .add, let added = node(sum).inputs.first(where: { $0 != index }),
+            shape(added) == shape(index), isInLanes(added)
+        {
+            other = try lanes(added)
+            result = sum
+        }
+        var isRectified = false
+        if let relu = onlyUser(result), node(relu).op == .relu {
+            isRectified = true
+            if result != index { skip(result) }
+            result = relu
+        }
+        let border = borderWanted(result)
+        let y = Tensor(.lanes(node(index).shape, border: border))
+        let target = LanePlanes(node(index).shape, border: border)
+        let vectors = [
+            try channelVector(inputs[1]), try channelVector(inputs[2]), try channelVector(inputs[3]),
+            try channelVector(inputs[4]),
+        ]
+        let settings = deai_lane_normalization(
+            extent: source.extent, x: source.strides, y: target.strides,
+            other: other?.planes.strides ?? deai_planes(), epsilon: epsilon, rectified: isRectified ? 1 : 0,
+            border: Int32(border), excess: Int32(target.excess))
+        let name = "lanes batchNorm" + (other == nil ? "" : "+add") + (isRectified ? "+relu" : "")
+        addGroups(name, source.groups, [x.storage, y.storage] + vectors + (other.map { [$0.tensor.storage] } ?? [])) {
+            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
+            let added = other.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+            let vectors = vectors.map { UnsafePointer($0.floats) }
+            return { _, range, _ in
+                withUnsafePointer(to: settings) {
+                    deai_lane_normalize(
+                        $0, x, vectors[0], vectors[1], vectors[2], vectors[3], added, y, Int32(range.lowerBound),
+                        Int32(range.upperBound))
+                }
+            }
+        }
+        hold(result, y)
+        return true
+    }
+
+    /// The gradients of scale and shift, which one pass makes; `index` is one of both.
+    func lowerNormalizationSums(_ index: Int) throws(AccelerationError) -> Bool {
+        var pair: (scale: Int, shift: Int)?
+        for user in uses.users[index] + uses.users[index].flatMap({ uses.users[$0] }) {
+            guard case .batchNormInputGradient = node(user).op else { continue }
+            // The sum comes with all its axes and is reshaped.
+            let (scale, shift) = (node(user).inputs[5], node(node(user).inputs[6]).inputs.first)
+            if let shift, scale == index || shift == index { pair = (scale, shift) }
+        }
+        guard let pair, case .batchNormScaleGradient(let epsilon) = node(pair.scale).op,
+            case .sum = node(pair.shift).op
+        else { return false }
+        let inputs = node(pair.scale).inputs
+        guard node(pair.shift).inputs[0] == inputs[0], fitsLanes(shape(inputs[1])), isInLanes(inputs[1]),
+            held[pair.scale].isEmpty, held[pair.shift].isEmpty
+        else { return false }
+        let (dy, slopes) = try lanes(inputs[0])
+        let (x, source) = try lanes(inputs[1])
+        let (mean, variance) = (try channelVector(inputs[2]), try channelVector(inputs[3]))
+        let sums = Storage(byteCount: source.groups * source.channels * 8)
+        let (extent, slopeStrides, strides) = (source.extent, slopes.strides, source.strides)
+        addGroups("lanes batchNorm sums", source.groups, [dy.storage, x.storage, mean, sums]) {
+            let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
+            let (mean, sums) = (mean.floats, sums.floats)
+            return { _, range, _ in
+                var (extent, slopeStrides, strides) = (extent, slopeStrides, strides)
+                deai_lane_normalization_sums(
+                    &extent, &slopeStrides, dy, &strides, x, mean, sums, Int32(range.lowerBound),
+                    Int32(range.upperBound))
+            }
+        }
+        let scale = Tensor(.rowMajor(shape(pair.scale)))
+        let shift = Tensor(.rowMajor(shape(pair.shift)))
+        add("batchNorm gradients", [sums, variance, scale.storage, shift.storage]) {
+            let (sums, variance) = (sums.floats, variance.floats)
+            let (scale, shift) = (scale.storage.floats, shift.storage.floats)
+            return {
+                deai_lane_normalization_gradients(
+                    sums, Int32(source.groups), Int32(source.channels), variance, epsilon, shift, scale)
+            }
+        }
+        hold(pair.scale, scale)
+        hold(pair.shift, shift)
+        return true
+    }
+
+    func lowerNormalizationInputGradient(_ index: Int, epsilon: Float) throws(AccelerationError) -> Bool {
+        let inputs = node(index).inputs
+        guard fitsLanes(node(index).shape), isInLanes(inputs[1]) else { return false }
+        let (dy, slopes) = try lanes(inputs[0])
+        let (x, source) = try lanes(inputs[1])
+        var vectors: [Storage] = []
+        for place in 2...6 { vectors.append(try channelVector(inputs[place])) }
+        let border = borderWanted(index)
+        let dx = Tensor(.lanes(node(index).shape, border: border))
+        let target = LanePlanes(node(index).shape, border: border)
+        let settings = deai_lane_normalization(
+            extent: source.extent, x: source.strides, y: target.strides, other: slopes.strides, epsilon: epsilon,
+            rectified: 0, border: Int32(border), excess: Int32(target.excess))
+        let count = Float(node(index).shape.count / source.channels)
+        addGroups("lanes batchNormInputGradient", source.groups, [dy.storage, x.storage, dx.storage] + vectors) {
+            let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
+            let dx = dx.storage.floats + target.origin
+            let vectors = vectors.map { UnsafePointer($0.floats) }
+            return { _, range, _ in
+                withUnsafePointer(to: settings) {
+                    deai_lane_normalization_input_gradient(
+                        $0, dy, x, vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], count, dx,
+                        Int32(range.lowerBound), Int32(range.upperBound))
+                }
+            }
+        }
+        hold(index, dx)
+        return true
+    }
+}
+
+extension Lowering {
+    /// a + b of images in lanes; left to the ReLU gradient where that alone asks for it.
+    func lowerLaneSum(_ index: Int) throws(AccelerationError) -> Bool {
+        let inputs = node(index).inputs
+        guard fitsLanes(node(index).shape), inputs.allSatisfy({ shape($0) == node(index).shape }),
+            inputs.contains(where: { isInLanes($0) })
+        else { return false }
+        if let user = onlyUser(index), node(user).op == .reluGradient, node(user).inputs[0] == index,
+            node(user).inputs[1] != index, isInLanes(node(user).inputs[1]), uses.fusedInto[user] == nil
+        {
+            for input in inputs { _ = try lanes(input) }
+            deferredSums.insert(index)
+            skip(index)
+            return true
+        }
+        try addLaneSum("lanes add", inputs[0], inputs[1], above: nil, index)
+        return true
+    }
+
+    /// dx = dy where y > 0, of images in lanes.
+    func lowerLaneReluGradient(_ index: Int) throws(AccelerationError) -> Bool {
+        let inputs = node(index).inputs
+        guard fitsLanes(node(index).shape), shape(inputs[0]) == shape(inputs[1]), isInLanes(inputs[1]) else {
+            return false
+        }
+        if deferredSums.contains(inputs[0]) {
+            let parts = node(inputs[0]).inputs
+            try addLaneSum("lanes add+reluGradient", parts[0], parts[1], above: inputs[1], index)
+        } else {
+            try addLaneSum("lanes reluGradient", inputs[0], nil, above: inputs[1], index)
+        }
+        return true
+    }
+
+    private func addLaneSum(
+        _ name: String, _ a: Int, _ b: Int?, above: Int?, _ index: Int
+    ) throws(AccelerationError) {
+        let (left, leftPlanes) = try lanes(a)
+        var right: (tensor: Tensor, planes: LanePlanes)?
+        if let b { right = try lanes(b) }
+        var mask: (tensor: Tensor, planes: LanePlanes)?
+        if let above { mask = try lanes(above) }
+        let border = borderWanted(index)
+        let y = Tensor(.lanes(node(index).shape, border: border), lasting: border > 0)
+        let target = LanePlanes(node(index).shape, border: border)
+        let touches = [left.storage, y.storage] + [right, mask].compactMap { $0?.tensor.storage }
+        addGroups(name, target.groups, touches) {
+            let (left, y) = (left.storage.floats + leftPlanes.origin, y.storage.floats + target.origin)
+            let added = right.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+            let above = mask.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+            let extent = target.extent
+            let strides = (
+                leftPlanes.strides, right?.planes.strides ?? deai_planes(), mask?.planes.strides ?? deai_planes(),
+                target.strides
+            )
+            return { _, range, _ in
+                var (extent, strides) = (extent, strides)
+                deai_lane_add(
+                    &extent, &strides.0, left, &strides.1, added, &strides.2, above, &strides.3, y,
+                    Int32(range.lowerBound), Int32(range.upperBound))
+            }
+        }
+        hold(index, y)
+    }
+
+    /// Sums over rows and columns, [n, h, w, c] to [n, 1, 1, c].
+    func lowerPlaneSums(_ index: Int) throws(AccelerationError) -> Bool {
+        let source = node(index).inputs[0]
+        guard fitsLanes(shape(source)), isInLanes(source) else { return false }
+        let (x, planes) = try lanes(source)
+        let y = Tensor(.rowMajor(node(index).shape))
+        addGroups("lanes plane sums", planes.groups, [x.storage, y.storage]) {
+            let (x, y) = (x.storage.floats + planes.origin, y.storage.floats)
+            let (extent, strides) = (planes.extent, planes.strides)
+            return { _, range, _ in
+                var (extent, strides) = (extent, strides)
+                deai_lane_plane_sums(&extent, &strides, x, y, Int32(range.lowerBound), Int32(range.upperBound))
+            }
+        }
+        hold(index, y)
+        return true
+    }
+
+    /// One number for each channel of an image, repeated over rows and columns.
+    func lowerPlaneFill(_ index: Int) throws(AccelerationError) -> Bool {
+        let (source, result) = (shape(node(index).inputs[0]), node(index).shape)
+        guard fitsLanes(result), source == [result[0], 1, 1, result[3]], result[1] * result[2] > 1 else { return false }
+        let x = try tensor(node(index).inputs[0], as: .rowMajor(source))
+        let y = Tensor(.lanes(result, border: 0))
+        let planes = LanePlanes(result, border: 0)
+        addGroups("lanes fill", planes.groups, [x.storage, y.storage]) {
+            let (x, y) = (x.storage.floats, y.storage.floats + planes.origin)
+            let (extent, strides) = (planes.extent, planes.strides)
+            return { _, range, _ in
+                var (extent, strides) = (extent, strides)
+                deai_lane_fill(&extent, &strides, x, y, Int32(range.lowerBound), Int32(range.upperBound))
+            }
+        }
+        hold(index, y)
+        return true
+    }
+}
