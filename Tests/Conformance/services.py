@@ -134,6 +134,17 @@ def _(w):
     rejected(read("stable_memory", 65536, 1), 5)
 
 
+@case("snapshot: loads into another canister of the same controller")
+def _(w):
+    c, d = w.canister(), w.canister()
+    w.run(c, P().int(77).set_counter().reply())
+    taken = take(w, c)
+    expect(isinstance(snapshot(w, "load_canister_snapshot", d, taken), bytes))
+    expect(w.number(w.ask(d, P().counter().reply_int())) == 77)
+    w.settings(c, controllers=(vec(PRINCIPAL), [w.stranger.key.principal]))
+    rejected(snapshot(w, "load_canister_snapshot", d, taken), 5, "IC0512")
+
+
 # Logs.
 def logs(w, canister, client=None):
     reply = (client or w.client).query(MANAGEMENT, "fetch_canister_logs", encode((ID, {"canister_id": canister})),

@@ -81,6 +81,8 @@ public struct SubnetConfiguration: Sendable {
         public var functions = 50_000
         public var globals = 1_000
         public var functionOperators = 1_000_000
+        /// Longest name in the name section.
+        public var functionNameBytes = 1 << 20
         public var publicMethods = 1_000
         public var publicMethodNameBytes = 20_000
         public var tableElements: UInt64 = 1_000_000
