@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import random
 import threading
 import time
 
@@ -132,6 +133,17 @@ def _(w):
     expect(candid.get(candid.decode(read("stable_memory", 5, 12))[0], "chunk") == b"stable bytes")
     expect(candid.get(candid.decode(read("wasm_module", 0, len(MODULE)))[0], "chunk") == MODULE)
     rejected(read("stable_memory", 65536, 1), 5)
+
+
+@case("snapshot: loads into another canister of the same controller")
+def _(w):
+    c, d = w.canister(), w.canister()
+    w.run(c, P().int(77).set_counter().reply())
+    taken = take(w, c)
+    expect(isinstance(snapshot(w, "load_canister_snapshot", d, taken), bytes))
+    expect(w.number(w.ask(d, P().counter().reply_int())) == 77)
+    w.settings(c, controllers=(vec(PRINCIPAL), [w.stranger.key.principal]))
+    rejected(snapshot(w, "load_canister_snapshot", d, taken), 5, "IC0512")
 
 
 # Logs.
@@ -652,6 +664,34 @@ def _(w):
     names = {line.split()[2] for line in page.body.decode().splitlines() if line.startswith("# TYPE")}
     expect({"deai_canisters", "deai_messages_total", "deai_queries_total", "deai_instructions_total",
             "deai_cycles_burned_total", "deai_http_request_seconds", "deai_resident_memory_bytes"} <= names, names)
+
+
+def resident(w):
+    page = w.client.http("GET", "/metrics").body.decode()
+    return next(int(line.split()[1]) for line in page.splitlines() if line.startswith("deai_resident_memory_bytes "))
+
+
+@case("damaged requests leave the memory as it was")
+def _(w):
+    generator = random.Random(5)
+    good = cbor2.dumps(cbor2.CBORTag(55799, w.client.envelope(w.client.content(
+        "query", canister_id=w.shared, method_name="query", arg=bytes(4000)))))
+    bombs = [b"\x9f" * 5_000_000, b"\x81" * 5_000_000, b"\x9b" + b"\0\0\0\0\x7f\xff\xff\xff" + b"\0" * 4_000_000,
+             b"\xa1\x67content" + b"\x80" * 4_900_000, generator.randbytes(5 << 20)]
+
+    def barrage(count):
+        for index in range(count):
+            body = bytearray(good)
+            for _ in range(1 + index % 4):
+                body[generator.randrange(len(body))] = generator.randrange(256)
+            if index % 10 == 0:
+                body = bombs[index // 10 % len(bombs)]
+            answer = w.client.http("POST", f"/api/v3/canister/{text(w.shared)}/query", bytes(body))
+            expect(answer.status in (200, 400, 403, 413), answer.status)
+    barrage(100)
+    before = resident(w)
+    barrage(400)
+    expect(resident(w) - before < 64 << 20, resident(w) - before)
 
 
 # Senders.

@@ -4,7 +4,7 @@ import InternetComputer
 import Testing
 
 /// Seeded damage to everything that comes from outside: each input ends in an answer or a typed error, in bounded
-/// time and memory.
+/// time. (The scenario "damaged requests leave the memory as it was" looks at memory, in a process of its own.)
 @Suite(.serialized) struct FuzzTests {
     static let envelopes: [Envelope] = {
         func make() throws -> [Envelope] {
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    /// Byte streams that resemble HTTP: the server answers or hangs up, keeps its memory, and serves the next one.
+    /// Byte streams that resemble HTTP: the server answers or hangs up, and serves the next one.
     @Test(.timeLimit(.minutes(2))) func streamsOfDamagedHTTP() async throws {
         let endpoints = Wire.endpoints(FakeReplica(keys: try Wire.keys()))
         let body = Self.envelopes[1].encoded()
@@ -84,7 +84,6 @@ import Testing
         ]
         try await Wire.withServer(endpoints, adjust: { $0.idleSeconds = 2; $0.bodySeconds = 2 }) { port in
             try await onThread {
-                let before = residentBytes()
                 var random = Damage(seed: 23)
                 for round in 0..<400 {
                     let connection = try RawConnection(port: port)
@@ -95,7 +94,6 @@ import Testing
                     #expect(answer.count < 1 << 16)
                     #expect(answer.isEmpty || answer.starts(with: Array("HTTP/1.".utf8)), "round \(round)")
                 }
-                #expect(residentBytes() - before < 200 << 20)
                 let last = try RawConnection(port: port)
                 last.send(Array("GET /api/v2/status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".utf8))
                 #expect(try last.receiveToEnd(seconds: 20).starts(with: Array("HTTP/1.1 200".utf8)))
@@ -106,7 +104,6 @@ import Testing
     /// Random bytes after the head of a module, and whole sections of random content in the right order.
     @Test(.timeLimit(.minutes(1))) func modulesOfRandomBytes() throws {
         let meter = try InstrumentationTests.meter()
-        let before = residentBytes()
         var random = Damage(seed: 24)
         var refused = 0
         for round in 0..<3_000 {
@@ -120,7 +117,6 @@ import Testing
             do { _ = try meter.measure(module, export: "canister_update test") } catch is WasmError { refused += 1 }
         }
         #expect(refused > 2_900)
-        #expect(residentBytes() - before < 300 << 20)
     }
 }
 

@@ -63,6 +63,42 @@ import Testing
         #expect(difference > 150 * 6000 && difference < 3000 * 6000)
     }
 
+    // MARK: Failed installs
+
+    /// All or nothing, over a restart too: the old code runs on with its memories, and the next attempt starts clean.
+    @Test(arguments: ["reinstall", "upgrade"]) func aFailedInstallLeavesTheOldCanister(mode: String) async throws {
+        try await StateStoreTests.withDirectory { directory in
+            let net = try SubnetHarness(directory: directory)
+            let id = try await net.create(TestModules.consistent)
+            for _ in 0..<3 { try await net.update(id, "bump") }
+            typealias Rules = ModuleRulesTests
+            // Data where the heap of the old module has its numbers, and a trap at the end.
+            let broken = Rules.Module(
+                bodies: [Rules.body([0x00])], memories: [[0, 16]], exports: ["canister_init", "canister_post_upgrade"],
+                data: [Rules.segment(at: 0, 70_000)]
+            ).bytes
+            let before = try await net.on(id, "canister_status")
+            let refused = try await rejection { try await net.install(id, broken, mode == "upgrade" ? "upgrade" : "reinstall") }
+            #expect(refused.error == .canisterTrapped)
+            let after = try await net.on(id, "canister_status")
+            for field: StaticString in ["version", "module_hash", "memory_size", "settings"] {
+                #expect(after?[field] == before?[field], "\(field)")
+            }
+            #expect((after?["cycles"]?.asUInt64 ?? .max) < (before?["cycles"]?.asUInt64 ?? 0) - 5_000_000)
+            await net.subnet.shutdown()
+
+            let later = try SubnetHarness(directory: directory, first: 1000)
+            #expect(u32(try await later.query(id, "check")) == 3)
+            #expect(u32(try await later.update(id, "bump")) == 4)
+            _ = try? await later.install(id, broken, "reinstall")
+            try await later.install(id, TestModules.consistent, "reinstall")
+            #expect(u32(try await later.query(id, "check")) == 0)
+            #expect(u32(try await later.query(id, "untouched")) == 0)
+            #expect(u32(try await later.update(id, "bump")) == 1)
+            await later.subnet.shutdown()
+        }
+    }
+
     // MARK: Composite queries
 
     @Test(arguments: [(UInt64(40_000_000), ErrorCode.queryCallGraphTotalInstructionLimitExceeded), (5_000_000_000, nil)])
@@ -108,6 +144,55 @@ import Testing
         }
         #expect(refused.error == .insufficientCyclesInMemoryAllocation)
         await net.subnet.shutdown()
+    }
+
+    /// Growth that would freeze the canister is refused, at install and later, and changes nothing.
+    @Test func growthMustNotFreezeTheCanister() async throws {
+        let net = try SubnetHarness()
+        let id = try await net.create(TestModules.proxy)
+        // 100 trillion cycles pay for 9.6 GiB-years.
+        try await ServiceTests.settings(net, id, "freezing_threshold", CandidInteger(UInt64(100 * 365 * 86_400)))
+        let refused = try await rejection { try await net.update(id, "grow", ServiceTests.pages(16_384)) }
+        #expect(refused.error == .insufficientCyclesInMemoryGrow)
+        #expect(u32(try await net.update(id, "grow", ServiceTests.pages(0))) == 8)
+        let other = try await net.create()
+        try await ServiceTests.settings(net, other, "freezing_threshold", CandidInteger(UInt64(600_000 * 365 * 86_400)))
+        let installed = try await rejection { try await net.install(other, TestModules.proxy) }
+        #expect(installed.error == .insufficientCyclesInMemoryGrow || installed.error == .canisterOutOfCycles)
+        #expect(try await net.on(other, "canister_status")?["module_hash"]?.unwrapped == nil)
+        await net.subnet.shutdown()
+    }
+
+    /// Large calls wait only as far as there is room; the room comes back.
+    @Test(.timeLimit(.minutes(1))) func waitingCallsAreBounded() async throws {
+        try await StateStoreTests.withDirectory { directory in
+            let net = try SubnetHarness(directory: directory) {
+                $0.limits.queuedIngressBytes = 1 << 20
+                $0.limits.sliceInstructions = 1_000_000
+                $0.limits.updateInstructions = 1_000_000_000_000
+            }
+            let (busy, free) = try await (net.create(TestModules.informed), net.create(TestModules.counter))
+            #expect(await net.subnet.submit(net.message(busy, "spin", [])) == .accepted)
+            let large = [UInt8](repeating: 1, count: 100_000)
+            var accepted = 0
+            while case .accepted = await net.subnet.submit(net.message(busy, "info", large)) { accepted += 1 }
+            #expect((9...10).contains(accepted))
+            guard case .rejected(let refused) = await net.subnet.submit(net.message(busy, "info", large)) else {
+                Issue.record("one more was accepted")
+                return
+            }
+            #expect(refused.error == .canisterQueueFull)
+            #expect(u32(try await net.update(free, "inc")) == 1)
+            await net.subnet.shutdown()
+            // They still wait after a restart, count, and run once they can.
+            let later = try SubnetHarness(directory: directory, first: 1000) {
+                $0.limits.queuedIngressBytes = 1 << 20
+                $0.limits.updateInstructions = 1_000_000
+            }
+            await later.subnet.settle()
+            for _ in 0..<20 { #expect(try await later.update(busy, "info", large) == []) }
+            await later.subnet.shutdown()
+        }
     }
 
     /// Nobody calls it, and yet it pays; when nothing is left, its code goes.

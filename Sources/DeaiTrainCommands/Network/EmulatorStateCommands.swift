@@ -76,8 +76,8 @@ extension EmulatorStateOptions {
     func requireStopped() throws {
         guard directory.isHeld else { return }
         throw CommandFailure(
-            .unavailable, "an emulator runs on \(state): stop it first with `deai-train emulator stop`"
-                + (state == ".deai/emulator" ? "" : " --state \(state)"))
+            .unavailable, "an emulator runs on \(state): stop it first with `deai-train emulator stop"
+                + (state == ".deai/emulator" ? "`" : " --state \(state)`"))
     }
 }
 

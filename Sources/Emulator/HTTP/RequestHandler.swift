@@ -115,7 +115,7 @@ struct RequestHandler: Sendable {
                 try await writer.write(buffer)
                 try await writer.finish(nil)
                 // So that the answer is on its way before the connection goes.
-                try await Task.sleep(for: .milliseconds(250))
+                try await Task.sleep(for: .seconds(1))
                 throw Closed()
             })
     }

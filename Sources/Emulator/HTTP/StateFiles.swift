@@ -169,7 +169,7 @@ extension StateDirectory {
         defer { close(output) }
         var hash = SHA256()
         var total = 0
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = buffer.withUnsafeMutableBytes { Foundation.read(input, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }

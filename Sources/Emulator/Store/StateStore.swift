@@ -270,6 +270,10 @@ final class StateStore: @unchecked Sendable {
         }
     }
 
+    func removeImage(_ canister: Principal, stable: Bool, generation: UInt64) {
+        try? FileManager.default.removeItem(atPath: imagePath(canister, stable: stable, generation: generation))
+    }
+
     /// Deletes image files that belong to nothing.
     func removeImages(except paths: Set<String>) {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: images.path)) ?? []

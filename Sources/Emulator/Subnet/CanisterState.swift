@@ -76,6 +76,18 @@ enum QueuedMessage: Sendable, Equatable {
     case lowMemory
 }
 
+extension QueuedMessage {
+    /// What a call from outside takes of the room for such calls; 0 for everything else.
+    var ingressBytes: Int {
+        switch self {
+        case .request(let call), .management(let call):
+            if case .ingress = call.origin { return call.argument.count + 256 }
+            return 0
+        case .response, .heartbeat, .timer, .lowMemory: return 0
+        }
+    }
+}
+
 struct CallContext: Sendable, Equatable {
     var id: UInt64
     var origin: CallOrigin

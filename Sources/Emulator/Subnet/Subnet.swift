@@ -34,6 +34,8 @@ public final class Subnet: @unchecked Sendable {
     var commits: UInt64 = 0
     var counters = SubnetCounters()
     var unfinished = 0
+    /// Bytes of the arguments of calls from outside that wait in queues.
+    var queuedIngressBytes = 0
     var idleWaiters: [CheckedContinuation<Void, Never>] = []
     var closed = false
     private var ticker: Task<Void, Never>?
@@ -118,6 +120,7 @@ public final class Subnet: @unchecked Sendable {
         for entry in contents.messages {
             nextSequence = max(nextSequence, entry.sequence + 1)
             (table[entry.canister] ?? management).push(entry.sequence, entry.message)
+            queuedIngressBytes += entry.message.ingressBytes
         }
         for canister in table.values {
             guard let hash = canister.state.moduleHash else { continue }
@@ -164,6 +167,7 @@ public final class Subnet: @unchecked Sendable {
                     return (nextSequence, .lowMemory, canister.state, newTime())
                 }
                 guard let next = canister.pop() else { return nil }
+                queuedIngressBytes -= next.message.ingressBytes
                 markProcessing(next.message)
                 return (next.sequence, next.message, canister.state, newTime())
             }

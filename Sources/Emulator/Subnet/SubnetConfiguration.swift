@@ -63,6 +63,8 @@ public struct SubnetConfiguration: Sendable {
         public var ingressTimeToLiveNanoseconds: UInt64 = 300_000_000_000
         public var ingressDriftNanoseconds: UInt64 = 30_000_000_000
         public var ingressHistory = 600_000
+        /// Arguments of calls from outside that may wait in all queues together; what comes then is refused (IC0201).
+        public var queuedIngressBytes = 256 << 20
         /// How long answers stay in the ingress history.
         public var ingressHistoryNanoseconds: UInt64 = 300_000_000_000
         public var stopTimeoutNanoseconds: UInt64 = 300_000_000_000
@@ -81,6 +83,8 @@ public struct SubnetConfiguration: Sendable {
         public var functions = 50_000
         public var globals = 1_000
         public var functionOperators = 1_000_000
+        /// Longest name in the name section.
+        public var functionNameBytes = 1 << 20
         public var publicMethods = 1_000
         public var publicMethodNameBytes = 20_000
         public var tableElements: UInt64 = 1_000_000

@@ -82,17 +82,21 @@ extension Subnet {
             status: .received, expiry: message.ingressExpiry)
         commitLock.lock()
         defer { commitLock.unlock() }
-        enum Entry { case duplicate, closed, full, new(UInt64) }
+        enum Entry { case duplicate, closed, full, crowded, new(UInt64) }
         let entry = lock.withLock { () -> Entry in
             if requests[message.requestID] != nil { return .duplicate }
             if closed { return .closed }
             if requests.count >= configuration.limits.ingressHistory { return .full }
+            guard queuedIngressBytes + queued.ingressBytes <= configuration.limits.queuedIngressBytes else { return .crowded }
+            queuedIngressBytes += queued.ingressBytes
             defer { nextSequence += 1 }
             return .new(nextSequence)
         }
         guard case .new(let sequence) = entry else {
             switch entry {
             case .duplicate: return .accepted
+            case .crowded:
+                throw Rejection(.canisterQueueFull, "Too many calls wait to be executed; try again later.")
             case .full: throw Rejection(.ingressHistoryFull, "The ingress history is full; try again later.")
             default: throw Rejection(.certifiedStateUnavailable, "The emulator is shutting down.")
             }
@@ -102,6 +106,7 @@ extension Subnet {
         transaction.addedMessages.append((sequence, toManagement && target === management ? .managementCanister : target.state.id, queued))
         transaction.prunedRequests = lock.withLock { prunable(now) }
         do { try store?.apply(transaction) } catch {
+            lock.withLock { queuedIngressBytes -= queued.ingressBytes }
             throw Rejection(.certifiedStateUnavailable, "The emulator's state cannot be written: \(error)")
         }
         lock.withLock {

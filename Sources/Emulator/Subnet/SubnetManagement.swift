@@ -7,13 +7,42 @@ import InternetComputer
 extension Subnet {
     func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async {
         step.state.consume(call.ingressCost, for: "ingress")
+        let before = step
         do throws(Rejection) {
             try check(call, step.state)
             var refund = call.cycles
             let reply = try await perform(call, canister, &step, &refund)
             if let reply { step.respond(to: call.origin, .success(reply), refund: refund) }
         } catch {
+            undo(&step, to: before)
             step.respond(to: call.origin, .failure(error), refund: call.cycles)
+        }
+    }
+
+    /// Takes back everything that a failed management call did but what it cost and what it logged.
+    private func undo(_ step: inout Step, to before: Step) {
+        let failed = step
+        step = before
+        step.instructions = failed.instructions
+        for (use, cycles) in failed.state.consumed {
+            let old = before.state.consumed[use] ?? 0
+            if cycles > old { step.state.consume(cycles - old, for: use) }
+        }
+        // A reinstall begins with an empty log: the old lines come back before the new ones.
+        let known = Set(before.state.log.records.map(\.index))
+        for record in failed.state.log.records where !known.contains(record.index) {
+            step.state.log.append(record.content, time: record.time)
+        }
+        // Files of memories that never came into use must not be taken for those of the next attempt.
+        let id = step.state.id
+        if failed.state.heapGeneration != step.state.heapGeneration {
+            store?.removeImage(id, stable: false, generation: failed.state.heapGeneration)
+        }
+        if failed.state.stableGeneration != step.state.stableGeneration {
+            store?.removeImage(id, stable: true, generation: failed.state.stableGeneration)
+        }
+        for snapshot in failed.newSnapshots where !before.newSnapshots.contains(where: { $0.id == snapshot.id }) {
+            store?.removeSnapshots([snapshot.id])
         }
     }
 

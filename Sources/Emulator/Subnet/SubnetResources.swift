@@ -3,7 +3,8 @@ import Logging
 
 /// Checks of what canisters use of the subnet's resources beside instructions.
 extension Subnet {
-    /// Cycles to set aside when a canister grows on a subnet that is filling up; 0 below the threshold.
+    /// Cycles to set aside when a canister grows on a subnet that is filling up; 0 below the threshold. Growth that
+    /// would freeze the canister is refused.
     ///
     /// The price of a byte rises linearly from nothing at the threshold to ten years of storage at the capacity.
     func reservation(
@@ -12,6 +13,14 @@ extension Subnet {
         let old = state.heapBytes + state.stableBytes
         guard heapBytes + stableBytes > old else { return 0 }
         let growth = heapBytes + stableBytes - old
+        var grown = state
+        (grown.heapBytes, grown.stableBytes) = (heapBytes, stableBytes)
+        let threshold = grown.freezingLimit(configuration.prices)
+        guard balance >= threshold else {
+            throw .refused(
+                .insufficientCyclesInMemoryGrow,
+                "Canister cannot grow memory by \(growth) bytes due to insufficient cycles. At least \(threshold - balance) additional cycles are required.")
+        }
         let limits = configuration.limits
         let used = lock.withLock { table.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes } } + growth
         guard used <= limits.subnetMemoryBytes else { throw .outOfMemory }

@@ -63,9 +63,3 @@ func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async thr
         Thread { continuation.resume(with: Result { try body() }) }.start()
     }
 }
-
-/// Memory of this process that is in RAM.
-func residentBytes() -> Int {
-    let words = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?.split(separator: " ") ?? []
-    return (words.count > 1 ? Int(words[1]) ?? 0 : 0) * 4096
-}

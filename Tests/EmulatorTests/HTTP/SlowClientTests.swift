@@ -35,7 +35,7 @@ import Testing
     @Test(.timeLimit(.minutes(2)), arguments: drips)
     func drippingClientsAreDisconnected(head: String, answer: String) async throws {
         let endpoints = Wire.endpoints(FakeReplica(keys: try Wire.keys()))
-        try await Wire.withServer(endpoints, adjust: { $0.bodySeconds = 1; $0.idleSeconds = 2 }) { port in
+        try await Wire.withServer(endpoints, adjust: { $0.bodySeconds = 1; $0.idleSeconds = answer.isEmpty ? 2 : 30 }) { port in
             let heard = try await onThread { try Self.drip(head, port: port) }
             #expect(answer.isEmpty ? heard.isEmpty || heard.hasPrefix("HTTP/1.1 4") : heard.hasPrefix(answer), "\(heard)")
         }
