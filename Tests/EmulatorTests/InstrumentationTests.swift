@@ -59,6 +59,44 @@ import Testing
         #expect(report.rejection?.error == .canisterTrapped)
     }
 
+    /// Two nested loops over locals of every number type, whose values are the reply:
+    /// `a = 31 a + i`, `b = b / 2 + i`, `c = c / 4 + i` and lanes `v += i`, 40 times over i < 50.
+    static let loopsOverEveryType = """
+        AGFzbQEAAAABCQJgAn9/AGAAAAItAgNpYzAVbXNnX3JlcGx5X2RhdGFfYXBwZW5kAAADaWMwCW1zZ19yZXBseQABAwIBAQUDAQAB
+        BxgBFGNhbmlzdGVyX3VwZGF0ZSB0ZXN0AAIKtAEBsQEGAX8BfgF9AXwBewJ/QwAAgD8hAkQAAAAAAADwPyEDA0BBACEAA0AgAUIf
+        fiAArXwhASACQwAAAD+UIACykiECIANEAAAAAAAA0D+iIAC3oCEDIAQgAP0R/a4BIQQgAEEBaiIGIQAgBkEySQ0ACyAFQQFqIQUg
+        BUEoSQ0AC0EAIAE3AwBBCCACOAIAQRAgAzkDAEEgIAT9CwQAQTAgBTYCAEE0IAA2AgBBAEE4EAAQAQs=
+        """
+
+    /// A slice may end at any loop head: the loop's values are the same after it, and so is the count.
+    @Test(arguments: [3_001, 3_023, 3_047, 4_001, 60_000] as [UInt64])
+    func loopsKeepTheirValuesAcrossSlices(slice: UInt64) throws {
+        let encoded = Self.loopsOverEveryType.filter { !$0.isWhitespace }
+        let module = [UInt8](try #require(Data(base64Encoded: encoded)))
+        var configuration = SubnetConfiguration(subnetID: SubnetHarness.subnetID)
+        let whole = try Meter(configuration: configuration).measure(module, export: "canister_update test")
+        configuration.limits.sliceInstructions = slice
+        let sliced = try Meter(configuration: configuration).measure(module, export: "canister_update test")
+        let reply = try #require(whole.reply)
+        var (a, b, c) = (UInt64(0), Float(1), 1.0)
+        for _ in 0..<40 {
+            for i in 0..<50 { (a, b, c) = (a &* 31 &+ UInt64(i), b * 0.5 + Float(i), c * 0.25 + Double(i)) }
+        }
+        func number<T>(_ offset: Int, _: T.Type) -> T {
+            reply.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: T.self) }
+        }
+        #expect(number(0, UInt64.self) == a)
+        #expect(number(8, Float.self) == b)
+        #expect(number(16, Double.self) == c)
+        #expect((0..<4).map { number(32 + 4 * $0, UInt32.self) } == [49_000, 49_000, 49_000, 49_000])
+        #expect(number(48, UInt32.self) == 40)
+        #expect(number(52, UInt32.self) == 50)
+        #expect(sliced.reply == reply)
+        #expect(sliced.instructions == whole.instructions)
+        #expect(whole.slices == 1)
+        #expect(UInt64(sliced.slices) > 85_000 / (slice + 100))
+    }
+
     static let refused: [(String, [UInt8], String)] = [
         ("table.set", [0x41, 0, 0xd0, 0x70, 0x26, 0], "tables"),
         ("relaxed SIMD", [0xfd, 0x80, 2], "relaxed SIMD"),

@@ -115,6 +115,7 @@ typedef struct {
     X(void, wasmtime_config_wasm_relaxed_simd_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_wasm_multi_memory_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_wasm_memory64_set, (wasm_config_t *config, bool on), (config, on)) \
+    X(void, wasmtime_config_wasm_branch_hinting_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_parallel_compilation_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_cranelift_nan_canonicalization_set, (wasm_config_t *config, bool on), (config, on)) \
     X(void, wasmtime_config_cranelift_opt_level_set, (wasm_config_t *config, uint8_t level), (config, level)) \

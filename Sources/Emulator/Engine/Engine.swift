@@ -9,7 +9,7 @@ final class Engine: @unchecked Sendable {
     static let reservedBytes = 6 << 30
     static let guardBytes = 32 << 20
     /// Part of the key of cached machine code: change with any option that changes the code.
-    private static let cacheVersion = "deai-engine-1;wasmtime-50;nan=1;tail=1;m64=1;res=6g;guard=32m;opt=speed"
+    private static let cacheVersion = "deai-engine-2;wasmtime-50;nan=1;tail=1;m64=1;res=6g;guard=32m;opt=speed;hints=1"
 
     let handle: OpaquePointer
     let library: String
@@ -32,6 +32,7 @@ final class Engine: @unchecked Sendable {
         wasmtime_config_wasm_relaxed_simd_set(config, false)
         wasmtime_config_wasm_multi_memory_set(config, false)
         wasmtime_config_wasm_memory64_set(config, true)
+        wasmtime_config_wasm_branch_hinting_set(config, true)
         wasmtime_config_cranelift_nan_canonicalization_set(config, true)
         wasmtime_config_cranelift_opt_level_set(config, 1)
         wasmtime_config_memory_may_move_set(config, false)

@@ -189,3 +189,84 @@ struct WasmWriter {
         bytes.append(contentsOf: content.bytes)
     }
 }
+
+/// As `WasmWriter`, for the code section: grows by hand and is not checked at each byte. Ends with `deallocate`.
+struct CodeWriter {
+    private(set) var base: UnsafeMutablePointer<UInt8>
+    private(set) var count = 0
+    private var capacity: Int
+
+    init(capacity: Int) {
+        self.capacity = max(256, capacity)
+        base = .allocate(capacity: self.capacity)
+    }
+
+    func deallocate() { base.deallocate() }
+
+    var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(start: base, count: count) }
+
+    /// Makes room for that many bytes, which the calls until the next reservation may write.
+    @inline(__always)
+    mutating func reserve(_ more: Int) {
+        if capacity - count < more { grow(more) }
+    }
+
+    @inline(never)
+    private mutating func grow(_ more: Int) {
+        capacity = max(2 * capacity, count + more)
+        let larger = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        larger.update(from: base, count: count)
+        base.deallocate()
+        base = larger
+    }
+
+    @inline(__always)
+    mutating func byte(_ value: UInt8) {
+        base[count] = value
+        count &+= 1
+    }
+
+    @inline(__always)
+    mutating func u32(_ value: UInt32) {
+        var rest = value
+        while rest >= 0x80 {
+            byte(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        byte(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// A natural number below 2^62 as a signed LEB128.
+    @inline(__always)
+    mutating func positive(_ value: UInt64) {
+        var rest = value
+        while rest >= 0x40 {
+            byte(UInt8(truncatingIfNeeded: rest & 0x7f) | 0x80)
+            rest >>= 7
+        }
+        byte(UInt8(truncatingIfNeeded: rest))
+    }
+
+    /// Copies a part of the source; reserves for itself and for `spare` bytes more.
+    @inline(__always)
+    mutating func append(_ source: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, spare: Int) {
+        reserve(range.count + spare)
+        (base + count).update(from: source.baseAddress! + range.lowerBound, count: range.count)
+        count &+= range.count
+    }
+
+    /// Place of a size that is filled in later, in five bytes.
+    mutating func sizePlace() -> Int {
+        reserve(5)
+        count += 5
+        return count - 5
+    }
+
+    func fillSize(at place: Int, _ size: Int) {
+        var rest = size
+        for index in 0..<5 {
+            base[place + index] = UInt8(rest & 0x7f) | (index < 4 ? 0x80 : 0)
+            rest >>= 7
+        }
+    }
+}
