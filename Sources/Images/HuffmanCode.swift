@@ -33,7 +33,7 @@ struct HuffmanCode: ~Copyable {
     /// The symbols in the order of their codes.
     private let order: UnsafeMutablePointer<UInt16>
 
-    /// Empty, with room for `symbols` symbols and a table of `tableBits` bits, at least 3.
+    /// Empty, with room for `symbols` symbols and a table of `tableBits` bits, at least 3 (9 for the fixed code).
     init(symbols: Int, tableBits: Int) {
         self.symbols = symbols
         self.tableBits = tableBits
@@ -117,10 +117,7 @@ struct HuffmanCode: ~Copyable {
                 order.pointee = UInt16(truncatingIfNeeded: place)
                 order += 1
                 entries[Int(truncatingIfNeeded: code)] = entry(place, length)
-                // Codes count upwards from their first bit, which is the lowest here. Behind the last code of a
-                // complete set this makes nothing of use.
-                let highest: UInt32 = 0x8000_0000 &>> UInt32((code ^ (size &- 1)).leadingZeroBitCount)
-                code = code & (highest &- 1) | highest
+                code = HuffmanCode.successor(code, mask: size &- 1)
             }
         }
         table = Table(entries: entries, mask: UInt64(size &- 1))
@@ -134,6 +131,47 @@ struct HuffmanCode: ~Copyable {
                 order += 1
             }
         }
+    }
+
+    /// Makes this the fixed code of literals (RFC 1951, 3.2.6), without lists; nothing in it needs a search.
+    ///
+    /// Its codes have seven to nine bits: each prefix of seven decides four entries of a table of nine bits.
+    @inline(__always)
+    mutating func buildFixedLiterals(_ entry: (_ symbol: Int, _ length: Int) -> UInt32) {
+        removeAll()
+        var code: UInt32 = 0
+        for prefix in 0..<128 {
+            let at = entries + Int(truncatingIfNeeded: code)
+            if prefix < 24 {
+                let one = entry(256 &+ prefix, 7)
+                at[0] = one
+                at[128] = one
+                at[256] = one
+                at[384] = one
+            } else if prefix < 100 {
+                let symbol = prefix < 96 ? 2 &* prefix &- 48 : 2 &* prefix &+ 88
+                let (even, odd) = (entry(symbol, 8), entry(symbol &+ 1, 8))
+                at[0] = even
+                at[128] = odd
+                at[256] = even
+                at[384] = odd
+            } else {
+                let symbol = 4 &* prefix &- 256
+                at[0] = entry(symbol, 9)
+                at[256] = entry(symbol &+ 1, 9)
+                at[128] = entry(symbol &+ 2, 9)
+                at[384] = entry(symbol &+ 3, 9)
+            }
+            code = HuffmanCode.successor(code, mask: 127)
+        }
+        table = Table(entries: entries, mask: 511)
+    }
+
+    /// The code after `code`; codes count upwards from their first bit, which is the lowest here. Behind the last
+    /// code of a complete set this is nothing of use.
+    @inline(__always) private static func successor(_ code: UInt32, mask: UInt32) -> UInt32 {
+        let highest: UInt32 = 0x8000_0000 &>> UInt32((code ^ mask).leadingZeroBitCount)
+        return code & (highest &- 1) | highest
     }
 
     /// Copies the first `size` entries behind themselves; below four also some that do not count yet.

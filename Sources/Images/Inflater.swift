@@ -59,12 +59,15 @@ struct Inflater: ~Copyable {
     /// Entries of literals have this bit and the byte above the eight bits of the code's length. Those of matches
     /// have the bits of code and extra bits, above them those of the code alone, and above 16 bits the base.
     private static let literal: UInt32 = 0x8000_0000
+    /// Above the length of its code.
+    private static let endOfBlock = HuffmanCode.absent | 0x2000_0000
 
-    /// RFC 1951, 3.2.5, for symbols 0…285; 256, the end of the block, is searched.
+    /// RFC 1951, 3.2.5; absent for the symbols that must not occur.
     @inline(__always) private static func literalEntry(_ symbol: Int, _ length: Int) -> UInt32 {
         if symbol < 256 { return literal | UInt32(truncatingIfNeeded: symbol &<< 8 | length) }
+        if symbol == 256 { return endOfBlock | UInt32(truncatingIfNeeded: length) }
         let code = symbol &- 257
-        guard code >= 0, code < 29 else { return HuffmanCode.absent }
+        guard code < 29 else { return HuffmanCode.absent }
         if code == 28 { return matchEntry(258, 0, length) }
         if code < 8 { return matchEntry(code &+ 3, 0, length) }
         let extra = code &>> 2 &- 1
@@ -84,14 +87,10 @@ struct Inflater: ~Copyable {
 
     /// RFC 1951, 3.2.6.
     private mutating func useFixedCodes() throws(ImageError) {
-        literals.removeAll()
+        literals.buildFixedLiterals(Inflater.literalEntry)
         distances.removeAll()
-        literals.append(0..<144, length: 8)
-        literals.append(144..<256, length: 9)
-        literals.append(256..<280, length: 7)
-        literals.append(280..<288, length: 8)
         distances.append(0..<32, length: 5)
-        try buildCodes()
+        guard distances.build(mayBeIncomplete: false, Inflater.distanceEntry) else { throw damaged }
     }
 
     /// RFC 1951, 3.2.7.
@@ -108,7 +107,10 @@ struct Inflater: ~Copyable {
         try reader.read(symbols, of: literals, from: &bits)
         try reader.read(distances, of: self.distances, from: &bits)
         guard reader.isDone else { throw damaged }
-        try buildCodes()
+        guard
+            literals.build(mayBeIncomplete: true, Inflater.literalEntry),
+            self.distances.build(mayBeIncomplete: true, Inflater.distanceEntry)
+        else { throw damaged }
     }
 
     /// The code of the lengths of the other two codes.
@@ -124,13 +126,6 @@ struct Inflater: ~Copyable {
             UInt32(truncatingIfNeeded: symbol &<< 8 | length)
         }
         guard isComplete else { throw damaged }
-    }
-
-    private mutating func buildCodes() throws(ImageError) {
-        guard
-            literals.build(mayBeIncomplete: true, Inflater.literalEntry),
-            distances.build(mayBeIncomplete: true, Inflater.distanceEntry)
-        else { throw damaged }
     }
 
     // MARK: Data
@@ -168,21 +163,21 @@ struct Inflater: ~Copyable {
                 window = bits.secondWindow()
             }
             if entry & HuffmanCode.absent != 0 {
-                guard let found = self.literals.search(window) else { throw damaged }
-                if found.symbol < 256 {
-                    output[count] = UInt8(truncatingIfNeeded: found.symbol)
-                    count &+= 1
-                    bits.skip(found.length)
+                if entry == HuffmanCode.absent {
+                    guard let found = self.literals.search(window) else { throw damaged }
+                    entry = Inflater.literalEntry(found.symbol, found.length)
+                    guard entry != HuffmanCode.absent else { throw damaged }
+                }
+                if entry & Inflater.literal != 0 {
+                    put(entry)
                     continue
                 }
-                if found.symbol == 256 {
-                    bits.skip(found.length)
+                if entry & HuffmanCode.absent != 0 {
+                    bits.skip(Int(entry & 255))
                     self.bits = bits
                     self.count = count
                     return
                 }
-                entry = Inflater.literalEntry(found.symbol, found.length)
-                guard entry != HuffmanCode.absent else { throw damaged }
             }
             let length = Inflater.matchValue(entry, window)
             bits.skip(Int(entry & 255))

@@ -101,9 +101,10 @@ private struct PNGChunk {
         }
         kind = PNGHeader.number(bytes, offset + 4)
         body = offset + 8..<offset + 8 + Int(length)
-        for i in offset + 4..<offset + 8 {
-            guard (0x41...0x5a).contains(bytes[i] & 0xdf), bytes[i] & 0x80 == 0 else {
-                throw ImageError(.badChunk, offset: i)
+        for i in 0..<4 {
+            let letter = UInt8(truncatingIfNeeded: kind &>> UInt32(24 &- 8 &* i))
+            guard (0x41...0x5a).contains(letter & 0xdf), letter & 0x80 == 0 else {
+                throw ImageError(.badChunk, offset: offset + 4 + i)
             }
         }
         let checksum = CRC32.checksum(bytes, in: offset + 4..<body.upperBound)

@@ -26,7 +26,8 @@ enum PNGFilter {
         return true
     }
 
-    private static func copy(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int) {
+    /// Copies `count` bytes, in sixteens.
+    static func copy(_ from: UnsafeRawPointer, _ to: UnsafeMutableRawPointer, _ count: Int) {
         var i = 0
         while i < count {
             let bytes = from.loadUnaligned(fromByteOffset: i, as: SIMD16<UInt8>.self)

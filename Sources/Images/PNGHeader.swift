@@ -70,30 +70,31 @@ struct PNGHeader {
     /// Distance of the byte that filters look back to.
     var filterDistance: Int { max(1, colour.samples * depth / 8) }
 
-    /// The pictures that follow each other in the data: one, or the seven of Adam7 less the empty ones.
-    var passes: [PNGPass] {
+    /// The pictures that follow each other in the data: one, or the seven of Adam7, of which some may be empty.
+    var passCount: Int { isInterlaced ? 7 : 1 }
+
+    /// Pass `number`; nil when no pixel is in it.
+    func pass(_ number: Int) -> PNGPass? {
         guard isInterlaced else {
-            return [PNGPass(x: 0, y: 0, stepX: 1, stepY: 1, width: width, height: height)]
+            return PNGPass(x: 0, y: 0, stepX: 1, stepY: 1, width: width, height: height)
         }
         let starts: InlineArray<7, (x: Int, y: Int, stepX: Int, stepY: Int)> = [
             (0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2),
         ]
-        var passes: [PNGPass] = []
-        for i in 0..<7 {
-            let (x, y, stepX, stepY) = starts[i]
-            guard x < width, y < height else { continue }
-            passes.append(
-                PNGPass(
-                    x: x, y: y, stepX: stepX, stepY: stepY, width: (width - x + stepX - 1) / stepX,
-                    height: (height - y + stepY - 1) / stepY))
-        }
-        return passes
+        let (x, y, stepX, stepY) = starts[number]
+        guard x < width, y < height else { return nil }
+        return PNGPass(
+            x: x, y: y, stepX: stepX, stepY: stepY, width: (width - x + stepX - 1) / stepX,
+            height: (height - y + stepY - 1) / stepY)
     }
 
     /// Bytes the inflated data must have.
     var dataBytes: Int {
         var count = 0
-        for pass in passes { count += pass.height * (1 + rowBytes(pass.width)) }
+        for number in 0..<passCount {
+            guard let pass = pass(number) else { continue }
+            count += pass.height * (1 + rowBytes(pass.width))
+        }
         return count
     }
 }

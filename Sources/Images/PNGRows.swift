@@ -28,7 +28,8 @@ struct PNGRows: ~Copyable {
             header.depth == 8 && header.colour.samples == header.channels
             && header.colour != .palette && !header.isInterlaced
         var offset = 0
-        for pass in header.passes {
+        for number in 0..<header.passCount {
+            guard let pass = header.pass(number) else { continue }
             let count = header.rowBytes(pass.width)
             var above = UnsafePointer(lines)
             for y in 0..<pass.height {

@@ -70,6 +70,22 @@ private func text(_ bytes: [UInt8]) -> String { String(decoding: Hex.encode(byte
         #expect(CRC32.checksum(Array("The quick brown fox jumps over the lazy dog".utf8)) == 0x414f_a339)
     }
 
+    @Test("both checksums of every length up to 700, bit by bit and byte by byte")
+    func lengths() {
+        let bytes = (0..<700).map { UInt8(truncatingIfNeeded: $0 * $0 * 31 &+ $0 / 7) }
+        var crc: UInt32 = 0xffff_ffff
+        var (a, b): (UInt32, UInt32) = (1, 0)
+        for count in 0...700 {
+            #expect(CRC32.checksum(Array(bytes[..<count])) == ~crc, "\(count)")
+            #expect(Adler32.checksum(Array(bytes[..<count])) == b << 16 | a, "\(count)")
+            guard count < 700 else { break }
+            crc ^= UInt32(bytes[count])
+            for _ in 0..<8 { crc = crc & 1 == 1 ? crc >> 1 ^ 0xedb8_8320 : crc >> 1 }
+            a = (a + UInt32(bytes[count])) % 65_521
+            b = (b + a) % 65_521
+        }
+    }
+
     @Test("Adler-32 of known texts and of sums at their largest")
     func adler() {
         #expect(Adler32.checksum([]) == 1)

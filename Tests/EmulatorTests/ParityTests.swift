@@ -1,6 +1,8 @@
 import CWasmtime
+import Digests
 import Emulator
 import Foundation
+import Images
 import Kernels
 import NeuralNetwork
 import Testing
@@ -30,6 +32,51 @@ import Testing
         let fewer = try instance.call(
             "parity_train", [.init(i32: lenet5), .init(i32: 19), .init(i64: Int64(bitPattern: seed))])
         #expect(try instance.bytes(at: Int(UInt32(bitPattern: fewer)), count: 32) != native)
+    }
+}
+
+/// The decoder and the resizing of pictures, as the canister runs them and as this machine does.
+@Suite struct PictureParityTests {
+    /// Files of every colour type, depth and interlace method, with the SHA-256 of the pixels an outside writer put in.
+    static func vectors() throws -> [(name: String, file: [UInt8], hash: String)] {
+        let url = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../ImagesTests/Vectors/png.txt").standardizedFileURL
+        return try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map { line in
+            let fields = line.split(separator: " ").map(String.init)
+            return (fields[0], [UInt8](try #require(Data(base64Encoded: fields[4]))), fields[5])
+        }
+    }
+
+    @Test(
+        "Pictures decoded, converted and resized in wasm have the pixels that they have natively",
+        .enabled(if: ParityTests.isBuilt, "build/parity.wasm is missing: run `make canister`"))
+    func pictures() throws {
+        let instance = try ReactorInstance([UInt8](Data(contentsOf: ParityTests.module)))
+        func hash(_ file: [UInt8], _ width: Int, _ height: Int, _ channels: Int) throws -> [UInt8]? {
+            let address = try instance.call("parity_buffer", [.init(i32: Int32(file.count))])
+            try instance.write(file, at: Int(UInt32(bitPattern: address)))
+            let numbers = [Int(address), file.count, width, height, channels]
+            let place = try instance.call("parity_picture", numbers.map { .init(i32: Int32($0)) })
+            return place == 0 ? nil : try instance.bytes(at: Int(UInt32(bitPattern: place)), count: 32)
+        }
+        let vectors = try Self.vectors()
+        #expect(vectors.count == 60)
+        for vector in vectors {
+            let decoded = try hash(vector.file, 0, 0, 0)
+            #expect(
+                decoded.map { String(decoding: Hex.encode($0), as: UTF8.self) } == vector.hash,
+                "\(vector.name)")
+            let image = try PNG.decode(vector.file, limits: .small)
+            for (width, height) in [(1, 1), (3, 7), (9, 10), (28, 28), (33, 4)] {
+                for channels in [1, 3] {
+                    let native = SHA256.hash(
+                        image.fitted(width: width, height: height, channels: channels).pixels)
+                    let found = try hash(vector.file, width, height, channels)
+                    #expect(found == native, "\(vector.name) as \(width)x\(height)x\(channels)")
+                }
+            }
+        }
+        #expect(try hash(Array(vectors[0].file.dropLast()), 0, 0, 0) == nil)
     }
 }
 
@@ -73,7 +120,16 @@ final class ReactorInstance {
     func bytes(at address: Int, count: Int) throws -> [UInt8] {
         var memory = try #require(export("memory", CWASMTIME_EXTERN_MEMORY)).of.memory
         try #require(address > 0 && address + count <= wasmtime_memory_data_size(context, &memory))
-        return Array(UnsafeBufferPointer(start: wasmtime_memory_data(context, &memory) + address, count: count))
+        return Array(
+            UnsafeBufferPointer(start: wasmtime_memory_data(context, &memory) + address, count: count))
+    }
+
+    /// Stores bytes into the exported memory.
+    func write(_ bytes: [UInt8], at address: Int) throws {
+        var memory = try #require(export("memory", CWASMTIME_EXTERN_MEMORY)).of.memory
+        try #require(address > 0 && address + bytes.count <= wasmtime_memory_data_size(context, &memory))
+        let start = try #require(wasmtime_memory_data(context, &memory))
+        for (i, byte) in bytes.enumerated() { start[address + i] = byte }
     }
 
     private func call(_ function: wasmtime_extern_t, _ arguments: [wasmtime_val_raw_t]) throws -> Int32 {
@@ -87,7 +143,8 @@ final class ReactorInstance {
 
     private func export(_ name: String, _ kind: Int) -> wasmtime_extern_t? {
         var item = wasmtime_extern_t()
-        guard wasmtime_instance_export_get(context, &instance, name, name.utf8.count, &item), Int(item.kind) == kind
+        guard wasmtime_instance_export_get(context, &instance, name, name.utf8.count, &item),
+            Int(item.kind) == kind
         else { return nil }
         return item
     }
