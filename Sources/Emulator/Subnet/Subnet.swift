@@ -1,6 +1,7 @@
 import Foundation
 import InternetComputer
 import Logging
+import Synchronization
 
 /// One application subnet as pure state: canisters, messages, time; no sockets.
 ///
@@ -12,6 +13,8 @@ public final class Subnet: @unchecked Sendable {
     let updates: WorkerPool
     let queries: WorkerPool
     let instances = QueryInstances()
+    /// Queries that run on threads of the HTTP server now.
+    let inlineQueries = Atomic<Int>(0)
     let logger = Logger(label: "deai.emulator")
 
     /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
@@ -113,11 +116,18 @@ public final class Subnet: @unchecked Sendable {
             nextSequence = max(nextSequence, entry.sequence + 1)
             (table[entry.canister] ?? management).push(entry.sequence, entry.message)
         }
+        var compiled: [[UInt8]: CompiledModule] = [:]
         for canister in table.values {
             guard let hash = canister.state.moduleHash else { continue }
+            if let known = compiled[hash] {
+                canister.memory.attach(known)
+                continue
+            }
             guard let bytes = try store.module(hash) else { throw StateFormatError(offset: 0) }
             let prepared = try PreparedModule.prepare(bytes, limits: configuration.limits, engine: nil)
-            canister.memory.attach(try engine.compile(prepared))
+            let module = try engine.compile(prepared)
+            compiled[hash] = module
+            canister.memory.attach(module)
         }
         for canister in table.values where canister.pending > 0 { schedule(canister) }
         if management.pending > 0 { schedule(management) }
