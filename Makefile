@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
-.PHONY: all setup build canister demo test check conformance kill bench clean
+.PHONY: all setup build canister demo test check conformance kill bench load clean
 
 all: build canister
 
@@ -39,6 +39,10 @@ kill: build
 
 bench: build
 	@scripts/bench.sh
+
+# Queries and updates a second of the emulator through HTTP, with wrk; the classify rows want `make demo` first.
+load: build
+	@scripts/load.sh
 
 clean:
 	rm -rf .build build

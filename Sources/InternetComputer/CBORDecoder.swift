@@ -125,11 +125,26 @@ struct CBORDecoder {
         while try head.isIndefinite ? !atBreak() : remaining > 0 {
             let keyStart = offset
             let key = try item(depth: depth + 1)
-            guard keys.insert(key.encoded()).inserted else { throw .duplicateKey(offset: keyStart) }
+            // Few keys are compared one by one; for many, a set of encodings keeps the time linear.
+            if result.count == Self.fewKeys { keys = Set(result.map { $0.key.encoded() }) }
+            let isNew =
+                result.count < Self.fewKeys
+                ? !result.contains { Self.areSame($0.key, key) } : keys.insert(key.encoded()).inserted
+            guard isNew else { throw .duplicateKey(offset: keyStart) }
             result.append(CBOR.Entry(key, try item(depth: depth + 1)))
             if !head.isIndefinite { remaining -= 1 }
         }
         return result
+    }
+
+    private static let fewKeys = 16
+
+    /// Whether two keys have the same encoding; texts that Unicode calls equivalent are not the same.
+    private static func areSame(_ left: CBOR, _ right: CBOR) -> Bool {
+        if case .text(let left) = left, case .text(let right) = right {
+            return left.utf8.count == right.utf8.count && left.utf8.elementsEqual(right.utf8)
+        }
+        return left.encoded() == right.encoded()
     }
 
     private mutating func atBreak() throws(CBORError) -> Bool {

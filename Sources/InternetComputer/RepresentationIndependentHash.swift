@@ -9,19 +9,53 @@ public enum RepresentationIndependentHash {
     public static func hash(_ item: CBOR) -> [UInt8] {
         switch item {
         case .bytes(let value): return sha256(value)
-        case .text(let value): return sha256(Array(value.utf8))
+        case .text(let value): return hash(text: value)
         case .unsigned(let value): return sha256(unsignedLEB128(value))
         case .negative(let value): return sha256(negativeLEB128(value))
         case .array(let items): return sha256(items.flatMap(hash))
         case .map(let entries):
-            let fields = entries.map { hash($0.key) + hash($0.value) }
-            return sha256(fields.sorted { $0.lexicographicallyPrecedes($1) }.flatMap { $0 })
+            var fields: [[UInt8]] = []
+            fields.reserveCapacity(entries.count)
+            for entry in entries {
+                var field: [UInt8] = []
+                field.reserveCapacity(64)
+                if case .text(let name) = entry.key {
+                    field.append(contentsOf: names[name] ?? hash(text: name))
+                } else {
+                    field.append(contentsOf: hash(entry.key))
+                }
+                field.append(contentsOf: hash(entry.value))
+                fields.append(field)
+            }
+            fields.sort { $0.lexicographicallyPrecedes($1) }
+            var joined: [UInt8] = []
+            joined.reserveCapacity(64 * fields.count)
+            for field in fields { joined.append(contentsOf: field) }
+            return sha256(joined)
         case .tagged, .bool, .null, .undefined, .simple, .float:
             preconditionFailure("this kind of item has no representation-independent hash")
         }
     }
 
-    static func sha256(_ bytes: [UInt8]) -> [UInt8] { Array(SHA256.hash(data: bytes)) }
+    /// Hashes of the names that every request and answer has.
+    private static let names: [String: [UInt8]] = Dictionary(
+        uniqueKeysWithValues: [
+            "arg", "canister_id", "error_code", "ingress_expiry", "method_name", "nonce", "paths", "reject_code",
+            "reject_message", "reply", "request_id", "request_type", "sender", "status", "timestamp",
+        ].map { ($0, hash(text: $0)) })
+
+    private static func hash(text: String) -> [UInt8] {
+        var text = text
+        return text.withUTF8 { digest(UnsafeRawBufferPointer($0)) }
+    }
+
+    static func sha256(_ bytes: [UInt8]) -> [UInt8] { bytes.withUnsafeBytes(digest) }
+
+    private static func digest(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        var hash = SHA256()
+        hash.update(bufferPointer: bytes)
+        return hash.finalize().withUnsafeBytes(Array.init)
+    }
 
     /// The signed LEB128 form of −1 − n.
     private static func negativeLEB128(_ n: UInt64) -> [UInt8] {

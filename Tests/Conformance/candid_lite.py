@@ -127,7 +127,8 @@ def decode(message):
         else:
             raise ValueError(f"type {code} is not read here")
     types = [integer() for _ in range(unsigned())]
-    widths = {-5: 1, -6: 2, -7: 4, -8: 8, -9: 1, -10: 2, -11: 4, -12: 8}
+    # Floats (-13, -14) come back as their bits.
+    widths = {-5: 1, -6: 2, -7: 4, -8: 8, -9: 1, -10: 2, -11: 4, -12: 8, -13: 4, -14: 8}
 
     def take(count):
         nonlocal position

@@ -69,7 +69,8 @@ import Testing
         """
 
     /// A slice may end at any loop head: the loop's values are the same after it, and so is the count.
-    @Test(arguments: [3_001, 3_023, 3_047, 4_001, 60_000] as [UInt64])
+    /// (Slices shorter than the reply, which costs 3,300 at once, would be overrun.)
+    @Test(arguments: [3_401, 3_437, 3_501, 4_001, 60_000] as [UInt64])
     func loopsKeepTheirValuesAcrossSlices(slice: UInt64) throws {
         let encoded = Self.loopsOverEveryType.filter { !$0.isWhitespace }
         let module = [UInt8](try #require(Data(base64Encoded: encoded)))

@@ -4,13 +4,14 @@ import Foundation
 import InternetComputer
 
 /// `deai-train meter`: what one method of a module costs, to the exact instruction.
-package struct MeterCommand: ParsableCommand {
+package struct MeterCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "meter",
         abstract: "Count the instructions, changed pages and cycles of one method of a Wasm module.",
         discussion: """
             Installs the module in a throw-away canister, runs the exported function once and prints what the \
-            Internet Computer would charge. A method that traps is measured up to its trap and ends with code 0.
+            Internet Computer would charge. A method that traps is measured up to its trap and ends with code 0. \
+            With --repeat, a query is then answered that many times in-process, on all processors, and timed.
             """)
 
     @Argument(help: "A module: .wasm, gzip-ed .wasm, or .wat when wat2wasm of wabt is installed.")
@@ -28,6 +29,9 @@ package struct MeterCommand: ParsableCommand {
     @Option(help: "How the method is called: update, query or inspect. By default what the export's name says.")
     var mode: Meter.Mode?
 
+    @Option(help: "How often to answer the query, to measure how many a second there are.")
+    var `repeat`: Int?
+
     @Flag(help: "One JSON object on standard output.")
     var json = false
 
@@ -37,11 +41,50 @@ package struct MeterCommand: ParsableCommand {
         for (name, text) in [("--arg-hex", argHex), ("--init-arg-hex", initArgHex)] where Self.bytes(hex: text) == nil {
             throw ValidationError("\(name) must be an even number of hexadecimal digits")
         }
+        if let count = `repeat` {
+            guard method.hasPrefix("canister_query ") else { throw ValidationError("--repeat is for a canister_query") }
+            guard count > 0, count <= 100_000_000 else {
+                throw ValidationError("--repeat must be between 1 and 100000000")
+            }
+        }
     }
 
-    package func run() throws {
+    package func run() async throws {
         let row = try measure()
         if json { Console.json(row) } else { for line in row.lines { Console.result(line) } }
+        guard let count = `repeat` else { return }
+        let rate = try await measureRate(count)
+        if json { Console.json(rate) } else { Console.result(rate.line) }
+    }
+
+    /// Queries a second in-process; the names are those of the JSON output.
+    struct Rate: Encodable {
+        let queries: Int
+        let threads: Int
+        let queries_per_second: Double
+        let processor_microseconds_per_query: Double
+
+        var line: String {
+            let rate = ProgressBar.grouped(Int(queries_per_second))
+            let microseconds = String(format: "%.2f", processor_microseconds_per_query)
+            return "\(rate) queries a second on \(threads) threads, \(microseconds) us of processor time each"
+        }
+    }
+
+    private func measureRate(_ count: Int) async throws -> Rate {
+        do {
+            let rate = try await QueryRate.measure(
+                try Self.load(module), method: String(method.dropFirst("canister_query ".count)),
+                argument: Self.bytes(hex: argHex) ?? [], initArgument: Self.bytes(hex: initArgHex) ?? [], count: count)
+            return Rate(
+                queries: rate.queries, threads: rate.threads,
+                queries_per_second: (Double(rate.queries) / rate.seconds).rounded(),
+                processor_microseconds_per_query: rate.processorSeconds / Double(rate.queries) * 1e6)
+        } catch let error as Rejection {
+            throw CommandFailure(.failure, "\(module): \(error.error.text) \(error.message)")
+        } catch let error as EngineError {
+            throw CommandFailure(.unavailable, "\(error)")
+        }
     }
 
     /// One measurement; the names are those of the JSON output.

@@ -62,8 +62,15 @@ public struct EmulatorServer: Sendable {
                 address: .hostname(configuration.host, port: configuration.port)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? 0) },
             logger: quiet)
+        // Connections are served on threads that may also run queries: a query then needs no other thread.
+        let threads = WorkerPool(
+            name: "http", threads: Subnet.mostInline + 8,
+            concurrency: max(2, ProcessInfo.processInfo.activeProcessorCount))
+        defer { threads.stop() }
         do {
-            try await application.runService(gracefulShutdownSignals: stopsOnSignals ? [.sigterm, .sigint] : [])
+            try await withTaskExecutorPreference(threads) {
+                try await application.runService(gracefulShutdownSignals: stopsOnSignals ? [.sigterm, .sigint] : [])
+            }
         } catch is CancellationError {
             return
         } catch let error as IOError where error.errnoCode == EADDRINUSE {

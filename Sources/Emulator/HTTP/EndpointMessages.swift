@@ -1,4 +1,5 @@
 import InternetComputer
+import Synchronization
 
 /// An HTTP request as the endpoints see it: no sockets, no streaming.
 public struct EndpointRequest: Sendable {
@@ -64,6 +65,20 @@ struct EndpointPath: Equatable {
     let version: Version
     let scope: Scope
     let endpoint: Endpoint
+
+    /// Paths of late: clients repeat few, and principals are dear to read.
+    private static let known = Mutex<[String: EndpointPath]>([:])
+
+    /// As `init?`, from memory when the path was asked for lately.
+    static func of(_ path: String) throws(EndpointRefusal) -> EndpointPath? {
+        if let known = known.withLock({ $0[path] }) { return known }
+        guard let parsed = try EndpointPath(path) else { return nil }
+        known.withLock {
+            if $0.count >= 1024 { $0 = [:] }
+            $0[path] = parsed
+        }
+        return parsed
+    }
 
     /// Nil when there is no such path; throws 400 when only the principal in it is wrong.
     init?(_ path: String) throws(EndpointRefusal) {

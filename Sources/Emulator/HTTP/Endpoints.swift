@@ -57,7 +57,7 @@ public struct Endpoints: Sendable {
             guard request.method == "GET" else { throw EndpointRefusal(405, "use GET") }
             return status
         }
-        guard let path = try EndpointPath(request.path) else {
+        guard let path = try EndpointPath.of(request.path) else {
             throw EndpointRefusal(404, "there is nothing at \(request.path.prefix(200))")
         }
         guard request.method == "POST" else { throw EndpointRefusal(405, "use POST") }

@@ -1,6 +1,7 @@
 import Foundation
 import InternetComputer
 import Logging
+import Synchronization
 
 /// One application subnet as pure state: canisters, messages, time; no sockets.
 ///
@@ -14,6 +15,8 @@ public final class Subnet: @unchecked Sendable {
     let instances = QueryInstances()
     let rounds: RoundBudget?
     var logger: Logger { configuration.logger }
+    /// Queries that run on threads of the HTTP server now.
+    let inlineQueries = Atomic<Int>(0)
 
     /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
     let lock = NSLock()
@@ -122,11 +125,18 @@ public final class Subnet: @unchecked Sendable {
             (table[entry.canister] ?? management).push(entry.sequence, entry.message)
             queuedIngressBytes += entry.message.ingressBytes
         }
+        var compiled: [[UInt8]: CompiledModule] = [:]
         for canister in table.values {
             guard let hash = canister.state.moduleHash else { continue }
+            if let known = compiled[hash] {
+                canister.memory.attach(known)
+                continue
+            }
             guard let bytes = try store.module(hash) else { throw StateFormatError(offset: 0) }
             let prepared = try PreparedModule.prepare(bytes, limits: configuration.limits, engine: nil)
-            canister.memory.attach(try engine.compile(prepared))
+            let module = try engine.compile(prepared)
+            compiled[hash] = module
+            canister.memory.attach(module)
         }
         for canister in table.values where canister.pending > 0 { schedule(canister) }
         if management.pending > 0 { schedule(management) }

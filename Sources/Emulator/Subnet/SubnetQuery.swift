@@ -5,7 +5,19 @@ import InternetComputer
 extension Subnet {
     /// Answers a query; leaves no trace.
     public func query(_ message: QueryMessage) async -> QueryOutcome {
-        await queries.run { [self] in answer(message) }
+        if let outcome = answerHere(message) { return outcome }
+        return await queries.run { [self] in answer(message) }
+    }
+
+    /// Queries that may run on threads of the HTTP server at a time; it has more threads than that.
+    static let mostInline = 8
+
+    /// Answers a query on this thread if it is one of the server, and long queries do not hold too many of those.
+    private func answerHere(_ message: QueryMessage) -> QueryOutcome? {
+        guard WorkerPool.isCurrent else { return nil }
+        defer { inlineQueries.subtract(1, ordering: .relaxed) }
+        guard inlineQueries.add(1, ordering: .relaxed).newValue <= Self.mostInline else { return nil }
+        return answer(message)
     }
 
     /// Answers many queries, shared out among the query threads, in the order of the messages.
