@@ -24,8 +24,17 @@ import Testing
         var (read, refused) = (0, 0)
         for round in 0..<20_000 {
             let codes: [UInt8] = [0x6c, 0x6d, 0x6e, 0x6b, 0x7d, 0x71, 0x68, 0x7f, 0x70, 0x00, 0x01, 0x02]
-            let bytes: [UInt8] = Array("DIDL".utf8) + (0..<random.below(60)).map { _ in
-                round % 3 == 0 ? UInt8(random.below(256)) : random.below(3) == 0 ? codes[random.below(codes.count)] : UInt8(random.below(4))
+            var bytes = Array("DIDL".utf8)
+            if round % 2 == 0 {
+                // No table, a few primitive arguments, and bytes that may be their values.
+                let types: [UInt8] = [0x7d, 0x7c, 0x7e, 0x7f, 0x71, 0x7b, 0x70]
+                let count = random.below(4)
+                bytes += [0, UInt8(count)] + (0..<count).map { _ in types[random.below(types.count)] }
+                bytes += (0..<random.below(8)).map { _ in UInt8(random.below(3)) }
+            } else {
+                bytes += (0..<random.below(60)).map { _ in
+                    round % 3 == 0 ? UInt8(random.below(256)) : random.below(3) == 0 ? codes[random.below(codes.count)] : UInt8(random.below(4))
+                }
             }
             do throws(CandidError) {
                 if let types = Self.expected[round % Self.expected.count] {
@@ -36,7 +45,7 @@ import Testing
                 read += 1
             } catch { refused += 1 }
         }
-        #expect(read > 50 && refused > 10_000, "\(read) \(refused)")
+        #expect(read > 100 && refused > 10_000, "\(read) \(refused)")
     }
 
     static let texts = [

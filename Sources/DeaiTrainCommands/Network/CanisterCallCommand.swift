@@ -92,7 +92,7 @@ struct CanisterCallCommand: AsyncParsableCommand {
         if let candid {
             text = String(decoding: try contents(ofFile: candid), as: UTF8.self)
         } else {
-            guard id != .managementCanister else { return nil }
+            guard id != .managementCanister else { return ManagementInterface.parsed }
             let path = [Array("canister".utf8), id.bytes, Array("metadata".utf8), Array("candid:service".utf8)]
             let state: CertifiedState
             do { state = try await agent.readState([path], effectiveCanister: id) } catch .refused {
