@@ -11,6 +11,8 @@ struct Inflater: ~Copyable {
     private var distances: HuffmanCode
     private var codeLengths = HuffmanCode(symbols: 19, tableBits: 7)
 
+    private var hasFixedCodes = false
+
     /// `output` has room for `limit` and `slack` bytes. Tables are larger for long streams, where they pay.
     init(_ bits: BitReader, streamBytes: Int, into output: UnsafeMutablePointer<UInt8>, limit: Int) {
         self.bits = bits
@@ -87,6 +89,9 @@ struct Inflater: ~Copyable {
 
     /// RFC 1951, 3.2.6.
     private mutating func useFixedCodes() throws(ImageError) {
+        // Otherwise a file of empty blocks could make millions of tables.
+        guard !hasFixedCodes else { return }
+        hasFixedCodes = true
         literals.buildFixedLiterals(Inflater.literalEntry)
         distances.removeAll()
         distances.append(0..<32, length: 5)
@@ -100,6 +105,7 @@ struct Inflater: ~Copyable {
         let codes = try bits.take(4) + 4
         guard symbols <= 286, distances <= 30 else { throw damaged }
         try readCodeLengths(codes)
+        hasFixedCodes = false
         literals.removeAll()
         self.distances.removeAll()
         // A run may go on from one code to the other.
