@@ -124,7 +124,7 @@ let package = Package(
             ["Inference", "Kernels", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             resources: [.copy("Vectors")]),
         tests("InternetComputer"),
-        tests("Emulator", ["CWasmtime", "Kernels", "NeuralNetwork"]),
+        tests("Emulator", ["CWasmtime", "Inference", "Kernels", "NeuralNetwork"]),
         tests("Upload", ["InternetComputer"]),
         tests("DeaiTrainCommands"),
     ],
