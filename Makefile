@@ -25,6 +25,7 @@ test: check conformance
 # Everything that needs no network.
 check: build canister
 	@scripts/check-embedded.sh
+	@scripts/check-kernels.sh
 	swift test -c release --skip-build --disable-testable-imports 2>&1 | grep -vE '^(◇|✔ Test (case|[a-zA-Z0-9_"]+\())'
 	@scripts/end-to-end.sh
 

@@ -129,7 +129,7 @@ let package = Package(
             ["Inference", "Kernels", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             resources: [.copy("Vectors")]),
         tests("InternetComputer"),
-        tests("Emulator", ["CWasmtime", "Digests", "Images", "Kernels", "NeuralNetwork"]),
+        tests("Emulator", ["CWasmtime", "Digests", "Images", "Inference", "Kernels", "NeuralNetwork"]),
         tests("Upload", ["InternetComputer"]),
         tests("DeaiTrainCommands"),
     ],

@@ -36,7 +36,7 @@ package struct QS8AveragePool: Sendable {
                 while c < input.channels {
                     let (a, b) = sums(from + c, input)
                     let q = lanes_narrow(lanes_requantise(a, factor), lanes_requantise(b, factor))
-                    storeClamped(q, low, high, to + c, input.channels - c)
+                    storeSome(lanes_min_i16(lanes_max_i16(q, low), high), to + c, input.channels - c)
                     c &+= 8
                 }
             }
@@ -84,32 +84,47 @@ package struct QS8Add: Sendable {
         let y = lanes_splat_f32(otherMultiplier)
         let low = lanes_splat_i16(low)
         let high = lanes_splat_i16(high)
-        let count = output.width * output.channels
         for row in 0..<output.height {
-            let left = a + planeA.offset(row, 0)
-            let right = b + planeB.offset(row, 0)
-            let to = target + output.offset(row, 0)
-            var i = 0
-            while i < count {
-                let u = lanes_load(left + i)
-                let v = lanes_load(right + i)
-                let q = lanes_narrow(
-                    lanes_requantise_sum(lanes_extend_low_i16(u), x, lanes_extend_low_i16(v), y),
-                    lanes_requantise_sum(lanes_extend_high_i16(u), x, lanes_extend_high_i16(v), y))
-                storeClamped(q, low, high, to + i, count &- i)
-                i &+= 8
+            var left = a + planeA.offset(row, 0)
+            var right = b + planeB.offset(row, 0)
+            var to = target + output.offset(row, 0)
+            let end = to + output.width * output.channels
+            while to + 16 <= end {
+                let p = sum(left, x, right, y, low, high)
+                let q = sum(left + 8, x, right + 8, y, low, high)
+                lanes_store(to, p)
+                lanes_store(to + 8, q)
+                left += 16
+                right += 16
+                to += 16
+            }
+            while to < end {
+                storeSome(sum(left, x, right, y, low, high), to, end - to)
+                left += 8
+                right += 8
+                to += 8
             }
         }
     }
+
+    /// Eight numbers.
+    @inline(__always)
+    private func sum(
+        _ left: UnsafePointer<Int16>, _ x: SIMD4<Int32>, _ right: UnsafePointer<Int16>, _ y: SIMD4<Int32>,
+        _ low: SIMD4<Int32>, _ high: SIMD4<Int32>
+    ) -> SIMD4<Int32> {
+        let u = lanes_load(left)
+        let v = lanes_load(right)
+        let q = lanes_narrow(
+            lanes_requantise_sum(lanes_extend_low_i16(u), x, lanes_extend_low_i16(v), y),
+            lanes_requantise_sum(lanes_extend_high_i16(u), x, lanes_extend_high_i16(v), y))
+        return lanes_min_i16(lanes_max_i16(q, low), high)
+    }
 }
 
-/// Stores the first `count` (at most 8) of eight 16-bit numbers within `low…high`.
+/// Stores the first `count` (at most 8) of eight 16-bit numbers.
 @inline(__always)
-func storeClamped(
-    _ q: SIMD4<Int32>, _ low: SIMD4<Int32>, _ high: SIMD4<Int32>, _ target: UnsafeMutablePointer<Int16>,
-    _ count: Int
-) {
-    let v = lanes_min_i16(lanes_max_i16(q, low), high)
+func storeSome(_ v: SIMD4<Int32>, _ target: UnsafeMutablePointer<Int16>, _ count: Int) {
     if count >= 8 { return lanes_store(target, v) }
     let numbers = unsafeBitCast(v, to: SIMD8<Int16>.self)
     for i in 0..<count { target[i] = numbers[i] }

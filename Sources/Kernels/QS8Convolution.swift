@@ -16,11 +16,8 @@ package struct QS8Convolution: Sendable {
     let gathers: Bool
     let kernelHeight: Int
     let rowLength: Int
-    /// Origin of the window of each output pixel, window by window when pooling.
-    let inputOffsets: [Int32]
-    let outputOffsets: [Int32]
-    /// Places of gathered windows.
-    let patchOffsets: [Int32]
+    let stride: Int
+    let padding: Int
     /// These take over where they can.
     let winograd: QS8Winograd?
     let first: QS8FirstLayer?
@@ -42,27 +39,8 @@ package struct QS8Convolution: Sendable {
             weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
             kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
             input: input, output: output, pools: pools)
-        if winograd != nil || first != nil {
-            filter = .empty
-            self.input = input
-            self.output = output
-            self.low = low
-            self.high = high
-            self.pools = pools
-            gathers = false
-            self.kernelHeight = kernelHeight
-            rowLength = 0
-            inputOffsets = []
-            outputOffsets = []
-            patchOffsets = []
-            return
-        }
         let rowLength = kernelWidth * input.channels
         let gathers = kernelHeight > 1 && rowLength < QS8Tiling.shortestDirectRun
-        filter = QS8Filter(
-            weights: weights, runs: gathers ? 1 : kernelHeight,
-            runLength: gathers ? rowLength * kernelHeight : rowLength, outputs: output.channels, bias: bias,
-            multipliers: multipliers, widest: QS8Tiling.convolutionPanel)
         self.input = input
         self.output = output
         self.low = low
@@ -71,33 +49,40 @@ package struct QS8Convolution: Sendable {
         self.gathers = gathers
         self.kernelHeight = kernelHeight
         self.rowLength = rowLength
-
-        var sources: [Int32] = []
-        var targets: [Int32] = []
-        for y in 0..<output.height {
-            for x in 0..<output.width {
-                targets.append(Int32(output.offset(y, x)))
-                let window = pools ? 2 : 1
-                for dy in 0..<window {
-                    for dx in 0..<window {
-                        let row = (y * window + dy) * stride - padding
-                        let column = (x * window + dx) * stride - padding
-                        sources.append(Int32(input.offset(row, column)))
-                    }
-                }
-            }
+        self.stride = stride
+        self.padding = padding
+        if winograd != nil || first != nil {
+            filter = .empty
+            return
         }
-        inputOffsets = sources
-        outputOffsets = targets
-        let pitch = filter.pairs * 2 + QS8Plane.slack
-        patchOffsets = gathers ? (0..<QS8Tiling.strip).map { Int32($0 * pitch) } : []
+        let takesWhole = kernelHeight == 5 && (rowLength + 1) / 2 == 15
+        filter = QS8Filter(
+            weights: weights, runs: gathers ? 1 : kernelHeight,
+            runLength: gathers ? rowLength * kernelHeight : rowLength, outputs: output.channels, bias: bias,
+            multipliers: multipliers, panels: takesWhole ? 4...4 : 2...QS8Tiling.convolutionPanel,
+            unit: takesWhole ? 1 : 4)
     }
+
+    /// Rows and columns of sums, which pooling halves.
+    private var sumRows: Int { pools ? output.height * 2 : output.height }
+    private var sumColumns: Int { pools ? output.width * 2 : output.width }
+    /// Rows of sums that go together; an even number.
+    private var stripRows: Int { max(QS8Tiling.strip / sumColumns / 2, 1) * 2 }
+    private var patchPitch: Int { filter.pairs * 2 + QS8Plane.slack }
 
     /// 16-bit numbers of scratch that `run` needs.
     package var scratch: Int {
         if let winograd { return winograd.scratch }
         if let first { return first.scratch }
-        return QS8Tiling.densePanel * 4 + (gathers ? QS8Tiling.strip * (filter.pairs * 2 + QS8Plane.slack) : 0)
+        return sumNumbers + patchNumbers + outsideNumbers
+    }
+
+    private var sumNumbers: Int { QS8Tiling.convolutionPanel * 8 * stripRows * sumColumns }
+    private var patchNumbers: Int { gathers ? stripRows * sumColumns * patchPitch : 0 }
+    /// The outputs of a panel that has fewer channels than lanes.
+    private var outsideNumbers: Int {
+        let lanes = filter.bias.count > filter.outputs ? QS8Tiling.convolutionPanel * 4 : 0
+        return lanes * stripRows * sumColumns
     }
 
     /// One picture from plane to plane; the output's border is left alone.
@@ -107,52 +92,58 @@ package struct QS8Convolution: Sendable {
     ) {
         if let winograd { return winograd.run(source, target, scratch: scratch) }
         if let first { return first.run(source, target, scratch: scratch) }
-        inputOffsets.withUnsafeBufferPointer { sources in
-            outputOffsets.withUnsafeBufferPointer { targets in
-                patchOffsets.withUnsafeBufferPointer { patches in
-                    let patch = scratch + QS8Tiling.densePanel * 4
-                    var start = 0
-                    while start < sources.count {
-                        let count = min(QS8Tiling.strip, sources.count - start)
-                        let places = sources.baseAddress! + start
-                        if gathers { gather(source, places, count, patch) }
-                        strip(
-                            input: gathers ? UnsafePointer(patch) : source,
-                            sources: gathers ? patches.baseAddress! : places, count: count,
-                            targets: targets.baseAddress! + (pools ? start / 4 : start), output: target,
-                            spill: scratch)
-                        start += count
-                    }
-                }
-            }
+        var y = 0
+        while y < sumRows {
+            let rows = min(stripRows, sumRows - y)
+            strip(y, rows, source, target, scratch)
+            y += rows
         }
     }
 
-    /// Every panel of output channels for `count` pixels.
+    /// Every panel of output channels for `rows` rows of sums from row `y` on.
     private func strip(
-        input source: UnsafePointer<Int16>, sources: UnsafePointer<Int32>, count: Int,
-        targets: UnsafePointer<Int32>, output target: UnsafeMutablePointer<Int16>,
-        spill: UnsafeMutablePointer<Int16>
+        _ y: Int, _ rows: Int, _ source: UnsafePointer<Int16>, _ target: UnsafeMutablePointer<Int16>,
+        _ scratch: UnsafeMutablePointer<Int16>
     ) {
-        let gap = gathers ? 0 : input.rowPitch - filter.pairs * 2
+        let patch = scratch + sumNumbers
+        let outside = patch + patchNumbers
+        let outputRow = pools ? y / 2 : y
+        let outputRows = pools ? rows / 2 : rows
+        var from = source + input.offset(y * stride - padding, -padding)
+        if gathers {
+            gather(from, rows, patch)
+            from = UnsafePointer(patch)
+        }
         filter.packed.withUnsafeBufferPointer { packed in
             filter.bias.withUnsafeBufferPointer { bias in
                 filter.multipliers.withUnsafeBufferPointer { multipliers in
                     for panel in filter.panels {
-                        let job = QS8Strip(
-                            input: source, sources: sources, count: count, targets: targets,
-                            weights: packed.baseAddress! + panel.weights,
-                            bias: bias.baseAddress! + panel.channel, runs: filter.runs, pairs: filter.pairs,
-                            gap: gap, pools: pools,
-                            epilogue: QS8Epilogue(
-                                multipliers: multipliers.baseAddress! + panel.channel,
-                                low: lanes_splat_i16(low), high: lanes_splat_i16(high),
-                                output: target + panel.channel, channels: filter.outputs - panel.channel,
-                                spill: spill))
+                        let lanes = panel.vectors * 4
+                        let isWhole = panel.channel + lanes <= filter.outputs
+                        let job = QS8Panel(
+                            pass: QS8Pass(
+                                input: from, pixelStep: gathers ? patchPitch : stride * input.channels,
+                                rowStep: gathers ? patchPitch * sumColumns : stride * input.rowPitch,
+                                runStep: input.rowPitch, weights: packed.baseAddress! + panel.weights,
+                                bias: bias.baseAddress! + panel.channel,
+                                sums: UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Int32.self),
+                                width: sumColumns, height: rows,
+                                epilogue: QS8Epilogue(
+                                    multipliers: multipliers.baseAddress! + panel.channel,
+                                    low: lanes_splat_i16(low), high: lanes_splat_i16(high)),
+                                output: isWhole ? target + panel.channel + output.offset(outputRow, 0) : outside,
+                                outputPitch: isWhole ? output.rowPitch : lanes * output.width,
+                                outputStep: isWhole ? output.channels : lanes),
+                            runs: filter.runs, pairs: filter.pairs, vectors: panel.vectors, pools: pools)
                         switch panel.vectors {
-                        case 4: job.run(RowPair<Row2>.self)
-                        case 2: job.run(Row2.self)
-                        default: job.run(Row1.self)
+                        case 8: job.wide()
+                        case 4: job.run(Row4.self)
+                        default: job.run(Row2.self)
+                        }
+                        if !isWhole {
+                            output.copyChannels(
+                                outside, lanes: lanes, target + panel.channel,
+                                channels: filter.outputs - panel.channel, from: outputRow, rows: outputRows)
                         }
                     }
                 }
@@ -160,22 +151,20 @@ package struct QS8Convolution: Sendable {
         }
     }
 
-    /// Copies the windows of `count` pixels, each row of a window after the other, into `patch`.
+    /// Copies the windows of `rows` rows of sums, each row of a window after the other, into `patch`.
     ///
     /// Rows are copied in whole vectors; what is too much is overwritten by the next row or meets zero weights.
-    private func gather(
-        _ source: UnsafePointer<Int16>, _ places: UnsafePointer<Int32>, _ count: Int,
-        _ patch: UnsafeMutablePointer<Int16>
-    ) {
-        let rows = QS8Rows(
-            source: source, places: places, count: count, height: kernelHeight, length: rowLength,
-            pitch: input.rowPitch, patchPitch: filter.pairs * 2 + QS8Plane.slack)
+    private func gather(_ source: UnsafePointer<Int16>, _ rows: Int, _ patch: UnsafeMutablePointer<Int16>) {
+        let windows = QS8Windows(
+            source: source, pixelStep: stride * input.channels, rowStep: stride * input.rowPitch, width: sumColumns,
+            height: rows, kernelHeight: kernelHeight, length: rowLength, pitch: input.rowPitch,
+            patchPitch: patchPitch)
         if rowLength <= 4 {
-            rows.copy(to: patch) { lanes_store_half($0, lanes_load_half($1)) }
+            windows.copy(to: patch) { lanes_store_half($0, lanes_load_half($1)) }
         } else if rowLength <= 8 {
-            rows.copy(to: patch) { lanes_store($0, lanes_load($1)) }
+            windows.copy(to: patch) { lanes_store($0, lanes_load($1)) }
         } else {
-            rows.copy(to: patch) {
+            windows.copy(to: patch) {
                 lanes_store($0, lanes_load($1))
                 lanes_store($0 + 8, lanes_load($1 + 8))
             }
@@ -183,12 +172,14 @@ package struct QS8Convolution: Sendable {
     }
 }
 
-/// The rows of the windows of some pixels.
-private struct QS8Rows {
+/// The windows of some rows of pixels.
+private struct QS8Windows {
     let source: UnsafePointer<Int16>
-    let places: UnsafePointer<Int32>
-    let count: Int
+    let pixelStep: Int
+    let rowStep: Int
+    let width: Int
     let height: Int
+    let kernelHeight: Int
     let length: Int
     let pitch: Int
     let patchPitch: Int
@@ -199,14 +190,73 @@ private struct QS8Rows {
         to patch: UnsafeMutablePointer<Int16>,
         _ copyRow: (UnsafeMutablePointer<Int16>, UnsafePointer<Int16>) -> Void
     ) {
-        for row in 0..<height {
-            let from = source + row &* pitch
+        for row in 0..<kernelHeight {
             var to = patch + row &* length
-            var pixel = 0
-            while pixel < count {
-                copyRow(to, from + Int(places[pixel]))
-                to += patchPitch
-                pixel &+= 1
+            for y in 0..<height {
+                var from = source + (row &* pitch &+ y &* rowStep)
+                for _ in 0..<width {
+                    copyRow(to, from)
+                    to += patchPitch
+                    from += pixelStep
+                }
+            }
+        }
+    }
+}
+
+/// All passes of one panel for a strip of rows.
+private struct QS8Panel {
+    let pass: QS8Pass
+    let runs: Int
+    let pairs: Int
+    /// Of four channels.
+    let vectors: Int
+    let pools: Bool
+
+    /// Eight vectors of channels; rows of three times eight pairs, as 3x3 windows of sixteens of channels have them,
+    /// go in one piece.
+    func wide() {
+        if pairs % 24 == 0 {
+            passes(by: 24) { pass, _, starts, ends in
+                pass.run(QS8Links24<Row8>.self, starts: starts, ends: ends)
+            }
+            if pools { pass.pool(Row8.self) }
+        } else {
+            run(Row8.self)
+        }
+    }
+
+    func run<Row: QS8Row>(_: Row.Type) {
+        if runs == 5, pairs == 15, Row.vectors == 4 {
+            // A 5x5 window of six channels fits whole.
+            pass.run(QS8Window5x15<Row4>.self, starts: true, ends: !pools)
+        } else {
+            passes(by: 16) { pass, pairs, starts, ends in
+                switch pairs {
+                case 16: pass.run(QS8Links16<Row>.self, starts: starts, ends: ends)
+                case 8: pass.run(QS8Links8<Row>.self, starts: starts, ends: ends)
+                default: pass.run(QS8Links4<Row>.self, starts: starts, ends: ends)
+                }
+            }
+        }
+        if pools { pass.pool(Row.self) }
+    }
+
+    /// Calls `body` for pieces of `widest` pairs, and half and a quarter of that at the end of a run.
+    @inline(__always)
+    private func passes(by widest: Int, _ body: (QS8Pass, Int, Bool, Bool) -> Void) {
+        var weights = pass.weights
+        for run in 0..<runs {
+            var from = pass.input + run * pass.runStep
+            var left = pairs
+            while left > 0 {
+                var piece = widest
+                while piece > left { piece /= 2 }
+                let starts = run == 0 && left == pairs
+                left -= piece
+                body(pass.reading(from, weights), piece, starts, !pools && run == runs - 1 && left == 0)
+                from += piece * 2
+                weights += piece * vectors * 8
             }
         }
     }

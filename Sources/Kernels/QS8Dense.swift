@@ -12,7 +12,7 @@ package struct QS8Dense: Sendable {
         self.outputs = outputs
         filter = QS8Filter(
             weights: weights, runs: 1, runLength: inputs, outputs: outputs, bias: bias,
-            multipliers: multipliers, widest: QS8Tiling.densePanel)
+            multipliers: multipliers, panels: 1...QS8Tiling.densePanel, unit: 4)
     }
 
     /// 32-bit numbers that `logits` stores: the outputs, rounded up to whole vectors.
@@ -33,32 +33,73 @@ package struct QS8Dense: Sendable {
     }
 
     private func run(_ source: UnsafePointer<Int16>, _ target: QS8DenseTarget) {
-        for panel in filter.panels {
-            switch panel.vectors {
-            case 8: multiply(RowPair<RowPair<Row2>>.self, panel, source, target)
-            case 4: multiply(RowPair<Row2>.self, panel, source, target)
-            case 2: multiply(Row2.self, panel, source, target)
-            default: multiply(Row1.self, panel, source, target)
+        filter.packed.withUnsafeBufferPointer { packed in
+            filter.bias.withUnsafeBufferPointer { bias in
+                filter.multipliers.withUnsafeBufferPointer { multipliers in
+                    for panel in filter.panels {
+                        let job = QS8DensePanel(
+                            input: source, pairs: filter.pairs, weights: packed.baseAddress! + panel.weights,
+                            bias: bias.baseAddress! + panel.channel,
+                            multipliers: multipliers.baseAddress! + panel.channel, channel: panel.channel,
+                            target: target)
+                        switch panel.vectors {
+                        case 16: job.run(Row16.self)
+                        case 14: job.run(Row14.self)
+                        case 8: job.run(Row8.self)
+                        case 4: job.run(Row4.self)
+                        case 2: job.run(Row2.self)
+                        default: job.run(Row1.self)
+                        }
+                    }
+                }
             }
         }
     }
+}
+
+/// One panel of outputs: every weight is used once, so what is held are the sums.
+private struct QS8DensePanel {
+    let input: UnsafePointer<Int16>
+    let pairs: Int
+    let weights: UnsafePointer<Int8>
+    let bias: UnsafePointer<Int32>
+    let multipliers: UnsafePointer<Float>
+    let channel: Int
+    let target: QS8DenseTarget
 
     @inline(never)
-    private func multiply<Row: QS8Row>(
-        _: Row.Type, _ panel: QS8Filter.Panel, _ source: UnsafePointer<Int16>, _ target: QS8DenseTarget
-    ) {
-        var zero: Int32 = 0
-        var pixel = filter.bias.withUnsafeBufferPointer { bias in
-            Pixel<Row>(bias: Row(bias: bias.baseAddress! + panel.channel), input: source, offsets: &zero)
+    func run<Row: QS8Row>(_: Row.Type) {
+        let step = Row.vectors &* 8
+        var row = Row(bias)
+        var from = input
+        var w = weights
+        let end = from + 2 &* pairs
+        if Row.vectors > 2 {
+            while from + 32 <= end {
+                QS8DensePanel.four(&row, from, w)
+                QS8DensePanel.four(&row, from + 8, w + 4 &* step)
+                QS8DensePanel.four(&row, from + 16, w + 8 &* step)
+                QS8DensePanel.four(&row, from + 24, w + 12 &* step)
+                from += 32
+                w += 16 &* step
+            }
         }
-        filter.packed.withUnsafeBufferPointer { packed in
-            pixel.accumulate(
-                runs: 1, pairs: filter.pairs, gap: 0, weights: packed.baseAddress! + panel.weights)
+        while from < end {
+            QS8DensePanel.four(&row, from, w)
+            from += 8
+            w += 4 &* step
         }
-        let q = filter.multipliers.withUnsafeBufferPointer { multipliers in
-            pixel.row.requantised(multipliers.baseAddress! + panel.channel)
-        }
-        target.store(q, panel.channel)
+        target.store(row.requantised(by: Row(factors: multipliers)), channel)
+    }
+
+    /// Four pairs of inputs.
+    @inline(__always)
+    private static func four<Row: QS8Row>(_ row: inout Row, _ from: UnsafePointer<Int16>, _ w: UnsafePointer<Int8>) {
+        let step = Row.vectors &* 8
+        row.accumulate(lanes_splat_pair(from), Row(weights: w))
+        row.accumulate(lanes_splat_pair(from + 2), Row(weights: w + step))
+        row.accumulate(lanes_splat_pair(from + 4), Row(weights: w + 2 &* step))
+        row.accumulate(lanes_splat_pair(from + 6), Row(weights: w + 3 &* step))
     }
 }
 

@@ -17,19 +17,25 @@ package enum QS8Elementwise {
         let c = lanes_load(zeroPoints + 16)
         let count = plane.width * plane.channels
         for row in 0..<plane.height {
-            let from = pixels + row * count
-            let to = target + plane.offset(row, 0)
-            var i = 0
-            while i &+ zeroPointPattern <= count {
-                lanes_store(to + i, lanes_sub_i16(lanes_widen_u8(from + i), a))
-                lanes_store(to + i + 8, lanes_sub_i16(lanes_widen_u8(from + i + 8), b))
-                lanes_store(to + i + 16, lanes_sub_i16(lanes_widen_u8(from + i + 16), c))
-                i &+= zeroPointPattern
+            var from = pixels + row * count
+            var to = target + plane.offset(row, 0)
+            let end = to + count
+            while to + zeroPointPattern <= end {
+                lanes_store(to, lanes_sub_i16(lanes_widen_u8(from), a))
+                lanes_store(to + 8, lanes_sub_i16(lanes_widen_u8(from + 8), b))
+                lanes_store(to + 16, lanes_sub_i16(lanes_widen_u8(from + 16), c))
+                from += zeroPointPattern
+                to += zeroPointPattern
             }
-            let first = i
-            while i < count {
-                to[i] = Int16(from[i]) &- zeroPoints[i &- first]
-                i &+= 1
+            // The pattern starts again behind it, and fits the last vector of a row shifted by some numbers.
+            let rest = end - to
+            if rest > 0, count >= 8 {
+                if rest > 8 { lanes_store(to, lanes_sub_i16(lanes_widen_u8(from), a)) }
+                if rest > 16 { lanes_store(to + 8, lanes_sub_i16(lanes_widen_u8(from + 8), b)) }
+                let last = lanes_load(zeroPoints + (rest &+ zeroPointPattern &- 8) % plane.channels)
+                lanes_store(end - 8, lanes_sub_i16(lanes_widen_u8(from + (rest &- 8)), last))
+            } else {
+                for i in 0..<rest { to[i] = Int16(from[i]) &- zeroPoints[i] }
             }
         }
     }

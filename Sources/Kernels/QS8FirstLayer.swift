@@ -42,7 +42,7 @@ struct QS8FirstLayer: Sendable {
         for tap in order { taps += weights[tap * outputs..<(tap + 1) * outputs] }
         filter = QS8Filter(
             weights: taps, runs: 1, runLength: order.count, outputs: outputs, bias: bias,
-            multipliers: multipliers, widest: 4)
+            multipliers: multipliers, panels: window == .five ? 2...4 : 2...8)
         self.input = input
         self.output = output
         self.padding = padding
@@ -55,14 +55,15 @@ struct QS8FirstLayer: Sendable {
     private var paired: Int { input.storage - QS8Plane.slack - input.rowPitch }
 
     /// 16-bit numbers of scratch that `run` needs.
-    var scratch: Int { QS8Tiling.densePanel * 4 + 2 * (paired + 8) }
+    var scratch: Int { 2 * (paired + 8) + (filter.bias.count > filter.outputs ? 32 * output.width * output.height : 0) }
 
     /// One picture from plane to plane; the output's border is left alone.
     func run(
         _ source: UnsafePointer<Int16>, _ target: UnsafeMutablePointer<Int16>,
         scratch: UnsafeMutablePointer<Int16>
     ) {
-        let pairs = scratch + QS8Tiling.densePanel * 4
+        let pairs = scratch
+        let outside = scratch + 2 * (paired + 8)
         var i = 0
         while i < paired {
             let upper = lanes_load(source + i)
@@ -75,19 +76,23 @@ struct QS8FirstLayer: Sendable {
             filter.bias.withUnsafeBufferPointer { bias in
                 filter.multipliers.withUnsafeBufferPointer { multipliers in
                     for panel in filter.panels {
+                        let lanes = panel.vectors * 4
+                        let isWhole = panel.channel + lanes <= filter.outputs
                         let job = QS8FirstPanel(
                             layer: self, pairs: pairs, source: source,
                             weights: packed.baseAddress! + panel.weights,
                             bias: bias.baseAddress! + panel.channel,
                             epilogue: QS8Epilogue(
                                 multipliers: multipliers.baseAddress! + panel.channel,
-                                low: lanes_splat_i16(low), high: lanes_splat_i16(high),
-                                output: target + panel.channel, channels: filter.outputs - panel.channel,
-                                spill: scratch))
-                        switch panel.vectors {
-                        case 4: job.run(RowPair<Row2>.self)
-                        case 2: job.run(Row2.self)
-                        default: job.run(Row1.self)
+                                low: lanes_splat_i16(low), high: lanes_splat_i16(high)),
+                            output: isWhole ? target + panel.channel + output.offset(0, 0) : outside,
+                            outputPitch: isWhole ? output.rowPitch : lanes * output.width,
+                            outputStep: isWhole ? output.channels : lanes)
+                        job.run(panel.vectors)
+                        if !isWhole {
+                            output.copyChannels(
+                                outside, lanes: lanes, target + panel.channel,
+                                channels: filter.outputs - panel.channel)
                         }
                     }
                 }
@@ -104,12 +109,20 @@ private struct QS8FirstPanel {
     let weights: UnsafePointer<Int8>
     let bias: UnsafePointer<Int32>
     let epilogue: QS8Epilogue
+    let output: UnsafeMutablePointer<Int16>
+    let outputPitch: Int
+    let outputStep: Int
 
-    func run<Row: QS8Row>(_: Row.Type) {
-        switch layer.window {
-        case .three: lines(QS8Window3<Row>.self)
-        case .five: lines(QS8Window5<Row>.self)
-        case .threeColours: lines(QS8Window3Colours<Row>.self)
+    func run(_ vectors: Int) {
+        switch (layer.window, vectors) {
+        case (.three, 8): lines(QS8Window3<Row8>.self)
+        case (.three, 4): lines(QS8Window3<Row4>.self)
+        case (.three, _): lines(QS8Window3<Row2>.self)
+        case (.five, 4): lines(QS8Window5<Row4>.self)
+        case (.five, _): lines(QS8Window5<Row2>.self)
+        case (.threeColours, 8): lines(QS8Window3Colours<Row8>.self)
+        case (.threeColours, 4): lines(QS8Window3Colours<Row4>.self)
+        case (.threeColours, _): lines(QS8Window3Colours<Row2>.self)
         }
     }
 
@@ -121,30 +134,38 @@ private struct QS8FirstPanel {
     private func plainLines<Window: QS8FirstWindow>(_: Window.Type) {
         let window = Window(weights: weights, bias: bias)
         let factors = Window.Row(factors: epilogue.multipliers)
-        let step = layer.output.channels
         for y in 0..<layer.output.height {
             var place = place(y, Window.self)
-            var to = layer.output.offset(y, 0)
-            var x = 0
-            while x &+ 4 <= layer.output.width {
+            var to = output + y &* outputPitch
+            var left = layer.output.width
+            if Window.products <= 20 {
+                while left >= 4 {
+                    let a = window.sum(place, 0)
+                    let b = window.sum(place, 1)
+                    let c = window.sum(place, 2)
+                    let d = window.sum(place, 3)
+                    epilogue.store(a, factors, at: to)
+                    to += outputStep
+                    epilogue.store(b, factors, at: to)
+                    to += outputStep
+                    epilogue.store(c, factors, at: to)
+                    to += outputStep
+                    epilogue.store(d, factors, at: to)
+                    to += outputStep
+                    place.advance(4 &* Window.channels)
+                    left &-= 4
+                }
+            }
+            while left >= 2 {
                 let a = window.sum(place, 0)
                 let b = window.sum(place, 1)
-                let c = window.sum(place, 2)
-                let d = window.sum(place, 3)
                 epilogue.store(a, factors, at: to)
-                epilogue.store(b, factors, at: to &+ step)
-                epilogue.store(c, factors, at: to &+ 2 &* step)
-                epilogue.store(d, factors, at: to &+ 3 &* step)
-                place.advance(4 &* Window.channels)
-                to &+= 4 &* step
-                x &+= 4
+                epilogue.store(b, factors, at: to + outputStep)
+                place.advance(2 &* Window.channels)
+                to += 2 &* outputStep
+                left &-= 2
             }
-            while x < layer.output.width {
-                epilogue.store(window.sum(place, 0), factors, at: to)
-                place.advance(Window.channels)
-                to &+= step
-                x &+= 1
-            }
+            if left > 0 { epilogue.store(window.sum(place, 0), factors, at: to) }
         }
     }
 
@@ -152,35 +173,28 @@ private struct QS8FirstPanel {
     private func pooledLines<Window: QS8FirstWindow>(_: Window.Type) {
         let window = Window(weights: weights, bias: bias)
         let factors = Window.Row(factors: epilogue.multipliers)
-        let step = layer.output.channels
         for y in 0..<layer.output.height {
             var upper = place(2 &* y, Window.self)
             var lower = place(2 &* y &+ 1, Window.self)
-            var to = layer.output.offset(y, 0)
-            var x = 0
-            while x &+ 2 <= layer.output.width {
-                let a = window.largest(upper, lower, 0)
-                let b = window.largest(upper, lower, 2)
-                epilogue.store(a, factors, at: to)
-                epilogue.store(b, factors, at: to &+ step)
-                upper.advance(4 &* Window.channels)
-                lower.advance(4 &* Window.channels)
-                to &+= 2 &* step
-                x &+= 2
-            }
-            if x < layer.output.width {
+            var to = output + y &* outputPitch
+            for _ in 0..<layer.output.width {
                 epilogue.store(window.largest(upper, lower, 0), factors, at: to)
+                upper.advance(2 &* Window.channels)
+                lower.advance(2 &* Window.channels)
+                to += outputStep
             }
         }
     }
 
     /// The first window of row `y` of the sums.
     private func place<Window: QS8FirstWindow>(_ y: Int, _: Window.Type) -> QS8FirstPlace {
-        let origin = layer.input.offset(y - layer.padding, -layer.padding)
         let pitch = layer.input.rowPitch
+        let origin =
+            (y &- layer.padding &+ layer.input.border) &* pitch
+            &+ (layer.input.border &- layer.padding) &* layer.input.channels
         return QS8FirstPlace(
-            upper: pairs + 2 * origin, lower: pairs + 2 * (origin + (Window.height - 3) * pitch),
-            last: source + origin + (Window.height - 1) * pitch)
+            upper: pairs + 2 &* origin, lower: pairs + 2 &* (origin &+ (Window.height &- 3) &* pitch),
+            last: source + (origin &+ (Window.height &- 1) &* pitch))
     }
 }
 
@@ -202,6 +216,8 @@ protocol QS8FirstWindow {
     associatedtype Row: QS8Row
     static var height: Int { get }
     static var channels: Int { get }
+    /// Dot products of one window.
+    static var products: Int { get }
     init(weights: UnsafePointer<Int8>, bias: UnsafePointer<Int32>)
     /// Bias and products of the window `x` pixels from `place`.
     func sum(_ place: QS8FirstPlace, _ x: Int) -> Row
@@ -248,9 +264,10 @@ struct QS8Window3<Row: QS8Row>: QS8FirstWindow {
 
     @inline(__always) static var height: Int { 3 }
     @inline(__always) static var channels: Int { 1 }
+    @inline(__always) static var products: Int { 5 &* Row.vectors }
 
     @inline(__always) init(weights: UnsafePointer<Int8>, bias: UnsafePointer<Int32>) {
-        self.bias = Row(bias: bias)
+        self.bias = Row(bias)
         taps = QS8Taps(weights, 0)
         end = Row(weights: weights + 4 &* Row.vectors &* 8)
     }
@@ -273,9 +290,10 @@ struct QS8Window5<Row: QS8Row>: QS8FirstWindow {
 
     @inline(__always) static var height: Int { 5 }
     @inline(__always) static var channels: Int { 1 }
+    @inline(__always) static var products: Int { 13 &* Row.vectors }
 
     @inline(__always) init(weights: UnsafePointer<Int8>, bias: UnsafePointer<Int32>) {
-        self.bias = Row(bias: bias)
+        self.bias = Row(bias)
         taps0 = QS8Taps(weights, 0)
         taps1 = QS8Taps(weights, 4)
         taps2 = QS8Taps(weights, 8)
@@ -303,9 +321,10 @@ struct QS8Window3Colours<Row: QS8Row>: QS8FirstWindow {
 
     @inline(__always) static var height: Int { 3 }
     @inline(__always) static var channels: Int { 3 }
+    @inline(__always) static var products: Int { 14 &* Row.vectors }
 
     @inline(__always) init(weights: UnsafePointer<Int8>, bias: UnsafePointer<Int32>) {
-        self.bias = Row(bias: bias)
+        self.bias = Row(bias)
         taps0 = QS8Taps(weights, 0)
         taps1 = QS8Taps(weights, 4)
         taps2 = QS8Taps(weights, 8)

@@ -35,20 +35,60 @@ package struct QS8Plane: Equatable, Sendable {
         let edge = border * channels
         // The right edge of a row and the left edge of the next are one run.
         zero(plane, count: offset(0, 0))
-        for row in 1..<height { zero(plane + offset(row, 0) - 2 * edge, count: 2 * edge) }
+        var start = plane + (offset(1, 0) &- 2 &* edge)
+        for _ in 1..<max(height, 1) {
+            zero(start, count: 2 &* edge)
+            start += rowPitch
+        }
         let end = offset(height - 1, width)
         zero(plane + end, count: storage - QS8Plane.slack - end)
     }
 
-    private func zero(_ start: UnsafeMutablePointer<Int16>, count: Int) {
-        var i = 0
-        while i &+ 8 <= count {
-            lanes_store(start + i, .zero)
-            i &+= 8
+    /// The channels of `[row][column][lanes]` numbers to where channel 0 of `target` is.
+    @inline(never)
+    func copyChannels(
+        _ source: UnsafePointer<Int16>, lanes: Int, _ target: UnsafeMutablePointer<Int16>, channels: Int,
+        from firstRow: Int = 0, rows: Int? = nil
+    ) {
+        var from = source
+        for row in firstRow..<firstRow + (rows ?? height) {
+            var to = target + offset(row, 0)
+            for _ in 0..<width {
+                if channels >= 4 {
+                    // Fours from the start on, and then the last four.
+                    var c = 0
+                    while c < channels &- 4 {
+                        lanes_store_half(to + c, lanes_load_half(from + c))
+                        c &+= 4
+                    }
+                    lanes_store_half(to + (channels &- 4), lanes_load_half(from + (channels &- 4)))
+                } else {
+                    for c in 0..<channels { to[c] = from[c] }
+                }
+                from += lanes
+                to += self.channels
+            }
         }
-        while i < count {
-            start[i] = 0
-            i &+= 1
+    }
+
+    @inline(__always)
+    private func zero(_ start: UnsafeMutablePointer<Int16>, count: Int) {
+        var p = start
+        let end = start + count
+        while p + 32 <= end {
+            lanes_store(p, .zero)
+            lanes_store(p + 8, .zero)
+            lanes_store(p + 16, .zero)
+            lanes_store(p + 24, .zero)
+            p += 32
+        }
+        while p + 8 <= end {
+            lanes_store(p, .zero)
+            p += 8
+        }
+        while p < end {
+            p.pointee = 0
+            p += 1
         }
     }
 }

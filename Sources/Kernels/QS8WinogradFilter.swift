@@ -11,14 +11,21 @@ struct QS8WinogradFilter: Sendable {
     }
 
     /// Products of a tile: 6 x 6.
-    static let points = 36
+    @inline(__always) static var points: Int { 36 }
+    /// Tiles that are transformed together.
+    @inline(__always) static var group: Int { 28 }
+    /// 32-bit numbers from one point of four output channels to the next, and half the 16-bit numbers from one point
+    /// of eight input channels to the next.
+    @inline(__always) static var pointStep: Int { 4 &* group }
+    /// The same from one vector of channels to the next.
+    @inline(__always) static var blockStep: Int { points &* pointStep }
 
     let inputs: Int
     let outputs: Int
     /// `[panel][point][input pair][vectors][4 channels][2 inputs]`.
     let packed: [Int16]
     let panels: [Panel]
-    /// 64 times the bias of the layer.
+    /// 576 times the bias of the layer, modulo 2^32.
     let bias: [Int32]
     /// 1/64 of the multipliers, exactly.
     let multipliers: [Float]
@@ -45,7 +52,7 @@ struct QS8WinogradFilter: Sendable {
         }
         self.inputs = inputs
         self.outputs = outputs
-        self.bias = bias.map { $0 * 64 }
+        self.bias = bias.map { $0 &* 576 }
         self.multipliers = multipliers.map { $0 / 64 }
 
         var panels: [Panel] = []

@@ -4,196 +4,185 @@ import CSIMD
 struct QS8WinogradProduct {
     let inputs: Int
     let tiles: Int
-    let pairs: Int
     let weights: UnsafePointer<Int16>
     let points: UnsafePointer<Int16>
     let products: UnsafeMutablePointer<Int32>
 
-    /// Whole register tiles from Winograd tile `start` on; gives back the first one not done.
-    @inline(never)
-    func tiles<Tile: QS8WinogradRegisters>(_: Tile.Type, from start: Int) -> Int {
-        let lanes = Tile.Row.vectors &* 4
-        var done = start
-        while done &+ Tile.tiles <= tiles {
-            var from = points + done &* inputs
-            var to = products + done &* lanes
-            var w = weights
-            for _ in 0..<QS8WinogradFilter.points {
-                var tile = Tile(input: from, step: inputs)
-                var left = pairs
-                while left >= 8 {
-                    tile.four(w, 0)
-                    tile.four(w, 4)
-                    w += lanes &* 16
-                    tile.advance(16)
-                    left &-= 8
-                }
-                // Input channels come in eights, so pairs in fours.
-                if left > 0 {
-                    tile.four(w, 0)
-                    w += lanes &* 8
-                    tile.advance(8)
-                }
-                tile.store(to)
-                from += tiles &* inputs
-                to += tiles &* lanes
-            }
-            done &+= Tile.tiles
+    /// All input channels in chains of 32, 16 and 8, each adding to the sums of the one before.
+    func run<Row: QS8Row>(_: Row.Type) {
+        var channel = 0
+        while channel &+ 32 <= inputs {
+            pass(QS8WinogradBlocks4<Row>.self, from: channel)
+            channel &+= 32
         }
-        return done
+        if channel &+ 16 <= inputs {
+            pass(QS8WinogradBlocks2<Row>.self, from: channel)
+            channel &+= 16
+        }
+        // Never alone: there are at least sixteen.
+        if channel < inputs { more(QS8WinogradBlock<Row>.self, from: channel) }
+    }
+
+    private func pass<Chain: QS8Chain>(_: Chain.Type, from channel: Int) {
+        if channel == 0 { first(Chain.self) } else { more(Chain.self, from: channel) }
+    }
+
+    @inline(never)
+    private func first<Chain: QS8Chain>(_: Chain.Type) {
+        for point in 0..<QS8WinogradFilter.points {
+            let chain = Chain(wide: weights + point &* inputs &* Chain.Row.vectors &* 4)
+            var from = points + point &* QS8WinogradFilter.pointStep * 2
+            var to = products + point &* QS8WinogradFilter.pointStep
+            let end = to + tiles &* 4
+            while to < end {
+                var a = Chain.Row.zero
+                chain.add(to: &a, from, 0)
+                a.store(to, step: QS8WinogradFilter.blockStep)
+                var b = Chain.Row.zero
+                chain.add(to: &b, from + 8, 0)
+                b.store(to + 4, step: QS8WinogradFilter.blockStep)
+                from += 16
+                to += 8
+            }
+        }
+    }
+
+    @inline(never)
+    private func more<Chain: QS8Chain>(_: Chain.Type, from channel: Int) {
+        for point in 0..<QS8WinogradFilter.points {
+            let chain = Chain(wide: weights + (point &* inputs &+ channel) &* Chain.Row.vectors &* 4)
+            var from =
+                points + point &* QS8WinogradFilter.pointStep * 2
+                + channel / 8 &* QS8WinogradFilter.blockStep &* 2
+            var to = products + point &* QS8WinogradFilter.pointStep
+            let end = to + tiles &* 4
+            while to < end {
+                var a = Chain.Row(to, step: QS8WinogradFilter.blockStep)
+                chain.add(to: &a, from, 0)
+                a.store(to, step: QS8WinogradFilter.blockStep)
+                from += 8
+                to += 4
+            }
+        }
     }
 }
 
-/// The accumulators of a few Winograd tiles times one row of output channels.
-protocol QS8WinogradRegisters {
-    associatedtype Row: QS8Row
-    static var tiles: Int { get }
-    /// Zeros; tile i reads from `input + i * step`.
-    init(input: UnsafePointer<Int16>, step: Int)
-    /// Adds the products of input pair number `i` from the current position.
-    mutating func step(_ i: Int, _ weights: Row)
-    mutating func advance(_ count: Int)
-    /// Stores tile after tile.
-    func store(_ output: UnsafeMutablePointer<Int32>)
-}
+/// The four pairs of a block of eight input channels; the next block lies behind all points of this one.
+struct QS8WinogradBlock<Row: QS8Row>: QS8Chain {
+    let links: QS8Links4<Row>
 
-extension QS8WinogradRegisters {
-    /// Input pairs `i ..< i + 4`.
-    @inline(__always) mutating func four(_ weights: UnsafePointer<Int16>, _ i: Int) {
-        let lanes = Row.vectors &* 8
-        step(i, Row(wide: weights + i &* lanes))
-        step(i &+ 1, Row(wide: weights + (i &+ 1) &* lanes))
-        step(i &+ 2, Row(wide: weights + (i &+ 2) &* lanes))
-        step(i &+ 3, Row(wide: weights + (i &+ 3) &* lanes))
+    @inline(__always) static var pairs: Int { 4 }
+    @inline(__always) static var span: Int { QS8WinogradFilter.blockStep &* 2 }
+    @inline(__always) init(_ weights: UnsafePointer<Int8>) { links = QS8Links4(weights) }
+    @inline(__always) init(wide weights: UnsafePointer<Int16>) { links = QS8Links4(wide: weights) }
+
+    @inline(__always) func add(to row: inout Row, _ input: UnsafePointer<Int16>, _ pitch: Int) {
+        links.add(to: &row, input, pitch)
     }
 }
 
-/// One tile.
-struct QS8WinogradTile<Row: QS8Row>: QS8WinogradRegisters {
-    var row: Row
-    var input: UnsafePointer<Int16>
+typealias QS8WinogradBlocks2<Row: QS8Row> = QS8Links<QS8WinogradBlock<Row>, QS8WinogradBlock<Row>>
+typealias QS8WinogradBlocks4<Row: QS8Row> = QS8Links<QS8WinogradBlocks2<Row>, QS8WinogradBlocks2<Row>>
 
-    @inline(__always) static var tiles: Int { 1 }
-
-    @inline(__always) init(input: UnsafePointer<Int16>, step: Int) {
-        row = Row.zero
-        self.input = input
-    }
-
-    @inline(__always) mutating func step(_ i: Int, _ weights: Row) {
-        row.accumulate(lanes_splat_pair(input + i &* 2), weights)
-    }
-
-    @inline(__always) mutating func advance(_ count: Int) { input += count }
-    @inline(__always) func store(_ output: UnsafeMutablePointer<Int32>) { row.store(output) }
-}
-
-/// Twice as many tiles.
-struct QS8WinogradPair<Half: QS8WinogradRegisters>: QS8WinogradRegisters {
-    typealias Row = Half.Row
-    var a: Half
-    var b: Half
-
-    @inline(__always) static var tiles: Int { Half.tiles &* 2 }
-
-    @inline(__always) init(input: UnsafePointer<Int16>, step: Int) {
-        a = Half(input: input, step: step)
-        b = Half(input: input + Half.tiles &* step, step: step)
-    }
-
-    @inline(__always) mutating func step(_ i: Int, _ weights: Row) {
-        a.step(i, weights)
-        b.step(i, weights)
-    }
-
-    @inline(__always) mutating func advance(_ count: Int) {
-        a.advance(count)
-        b.advance(count)
-    }
-
-    @inline(__always) func store(_ output: UnsafeMutablePointer<Int32>) {
-        a.store(output)
-        b.store(output + Half.tiles &* Row.vectors &* 4)
-    }
-}
-
-/// The output transform of four channels with bias, requantisation and store.
+/// The output transform of eight channels with requantisation and store.
 struct QS8WinogradEnd {
-    /// Numbers from one point to the next.
-    let step: Int
-    let bias: SIMD4<Int32>
-    let multiplier: SIMD4<Int32>
+    let products: UnsafePointer<Int32>
+    let bias: UnsafePointer<Int32>
+    let multipliers: UnsafePointer<Float>
     let low: SIMD4<Int32>
     let high: SIMD4<Int32>
+    let output: UnsafeMutablePointer<Int16>
+    /// Where each tile goes.
+    let targets: UnsafePointer<Int32>
+    let tiles: Int
     let rowPitch: Int
     let channels: Int
 
-    /// 4x4 outputs.
+    /// 4x4 outputs of every tile.
     @inline(never)
-    func plain(_ from: UnsafePointer<Int32>, _ to: UnsafeMutablePointer<Int16>) {
-        let down = 6 &* step
-        let c0 = QS8WinogradSix(from, down).outputs
-        let c1 = QS8WinogradSix(from + step, down).outputs
-        let c2 = QS8WinogradSix(from + 2 &* step, down).outputs
-        let c3 = QS8WinogradSix(from + 3 &* step, down).outputs
-        let c4 = QS8WinogradSix(from + 4 &* step, down).outputs
-        let c5 = QS8WinogradSix(from + 5 &* step, down).outputs
-        store(QS8WinogradSix(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a).outputs, to)
-        store(QS8WinogradSix(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b).outputs, to + rowPitch)
-        store(QS8WinogradSix(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c).outputs, to + 2 &* rowPitch)
-        store(QS8WinogradSix(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d).outputs, to + 3 &* rowPitch)
+    func plain() {
+        let factors = Row2(factors: multipliers)
+        let bias = Row2(self.bias)
+        for tile in 0..<tiles {
+            let from = products + tile &* 4
+            let a = QS8WinogradColumns(from, bias.a.v)
+            let b = QS8WinogradColumns(from + QS8WinogradFilter.blockStep, bias.b.v)
+            var to = output + Int(targets[tile])
+            store(a.row0, b.row0, factors, to)
+            to += rowPitch
+            store(a.row1, b.row1, factors, to)
+            to += rowPitch
+            store(a.row2, b.row2, factors, to)
+            to += rowPitch
+            store(a.row3, b.row3, factors, to)
+        }
     }
 
-    /// The largest of each 2x2 of 4x4 outputs.
+    /// The largest of each 2x2 of 4x4 outputs of every tile.
     @inline(never)
-    func pooled(_ from: UnsafePointer<Int32>, _ to: UnsafeMutablePointer<Int16>) {
-        let down = 6 &* step
-        let c0 = QS8WinogradSix(from, down).outputs
-        let c1 = QS8WinogradSix(from + step, down).outputs
-        let c2 = QS8WinogradSix(from + 2 &* step, down).outputs
-        let c3 = QS8WinogradSix(from + 3 &* step, down).outputs
-        let c4 = QS8WinogradSix(from + 4 &* step, down).outputs
-        let c5 = QS8WinogradSix(from + 5 &* step, down).outputs
-        let upper = pool(
-            QS8WinogradSix(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a).outputs,
-            QS8WinogradSix(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b).outputs)
-        let lower = pool(
-            QS8WinogradSix(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c).outputs,
-            QS8WinogradSix(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d).outputs)
-        store(upper.0, upper.1, to)
-        store(lower.0, lower.1, to + rowPitch)
+    func pooled() {
+        let factors = Row2(factors: multipliers)
+        let bias = Row2(self.bias)
+        for tile in 0..<tiles {
+            let from = products + tile &* 4
+            let a = QS8WinogradColumns(from, bias.a.v)
+            let b = QS8WinogradColumns(from + QS8WinogradFilter.blockStep, bias.b.v)
+            let to = output + Int(targets[tile])
+            store(a.row0.pooled(a.row1), b.row0.pooled(b.row1), factors, to)
+            store(a.row2.pooled(a.row3), b.row2.pooled(b.row3), factors, to + rowPitch)
+        }
+    }
+
+    /// A row of four pixels.
+    @inline(__always)
+    private func store(
+        _ x: QS8WinogradFour, _ y: QS8WinogradFour, _ factors: Row2, _ to: UnsafeMutablePointer<Int16>
+    ) {
+        store(x.a, y.a, factors, to)
+        store(x.b, y.b, factors, to + channels)
+        store(x.c, y.c, factors, to + 2 &* channels)
+        store(x.d, y.d, factors, to + 3 &* channels)
+    }
+
+    /// A row of two pixels.
+    @inline(__always)
+    private func store(
+        _ x: (SIMD4<Int32>, SIMD4<Int32>), _ y: (SIMD4<Int32>, SIMD4<Int32>), _ factors: Row2,
+        _ to: UnsafeMutablePointer<Int16>
+    ) {
+        store(x.0, y.0, factors, to)
+        store(x.1, y.1, factors, to + channels)
     }
 
     @inline(__always)
-    private func pool(
-        _ upper: QS8WinogradFour, _ lower: QS8WinogradFour
-    ) -> (SIMD4<Int32>, SIMD4<Int32>) {
-        (
-            lanes_max_i32(
-                lanes_max_i32(exact(upper.a), exact(upper.b)), lanes_max_i32(exact(lower.a), exact(lower.b))),
-            lanes_max_i32(
-                lanes_max_i32(exact(upper.c), exact(upper.d)), lanes_max_i32(exact(lower.c), exact(lower.d)))
-        )
+    private func store(
+        _ x: SIMD4<Int32>, _ y: SIMD4<Int32>, _ factors: Row2, _ to: UnsafeMutablePointer<Int16>
+    ) {
+        Row2(Row1(x), Row1(y)).requantised(by: factors).store(to, low: low, high: high)
+    }
+}
+
+/// The 36 products of a tile, four channels, transformed along the columns.
+private struct QS8WinogradColumns {
+    let c0, c1, c2, c3, c4, c5: QS8WinogradFour
+
+    /// `bias` is added to the product of points 1 and 1, from where every output gets it.
+    @inline(__always)
+    init(_ from: UnsafePointer<Int32>, _ bias: SIMD4<Int32>) {
+        let right = QS8WinogradFilter.pointStep
+        let down = 6 &* right
+        c0 = QS8WinogradSix(from, down).outputs
+        var second = QS8WinogradSix(from + right, down)
+        second.b = lanes_add_i32(second.b, bias)
+        c1 = second.outputs
+        c2 = QS8WinogradSix(from + 2 &* right, down).outputs
+        c3 = QS8WinogradSix(from + 3 &* right, down).outputs
+        c4 = QS8WinogradSix(from + 4 &* right, down).outputs
+        c5 = QS8WinogradSix(from + 5 &* right, down).outputs
     }
 
-    /// 64 Y of 576 Y: a product with the inverse of 9 modulo 2^32.
-    @inline(__always)
-    private func exact(_ v: SIMD4<Int32>) -> SIMD4<Int32> { lanes_mul_i32(v, lanes_splat_i32(954_437_177)) }
-
-    @inline(__always)
-    private func store(_ row: QS8WinogradFour, _ to: UnsafeMutablePointer<Int16>) {
-        store(exact(row.a), exact(row.b), to)
-        store(exact(row.c), exact(row.d), to + 2 &* channels)
-    }
-
-    /// Two neighbouring pixels.
-    @inline(__always)
-    private func store(_ a: SIMD4<Int32>, _ b: SIMD4<Int32>, _ to: UnsafeMutablePointer<Int16>) {
-        let q = lanes_narrow(
-            lanes_requantise(lanes_add_i32(a, bias), multiplier),
-            lanes_requantise(lanes_add_i32(b, bias), multiplier))
-        let v = lanes_min_i16(lanes_max_i16(q, low), high)
-        lanes_store_half(to, v)
-        lanes_store_high(to + channels, v)
-    }
+    @inline(__always) var row0: QS8WinogradFour { QS8WinogradSix(c0.a, c1.a, c2.a, c3.a, c4.a, c5.a).outputs.exact }
+    @inline(__always) var row1: QS8WinogradFour { QS8WinogradSix(c0.b, c1.b, c2.b, c3.b, c4.b, c5.b).outputs.exact }
+    @inline(__always) var row2: QS8WinogradFour { QS8WinogradSix(c0.c, c1.c, c2.c, c3.c, c4.c, c5.c).outputs.exact }
+    @inline(__always) var row3: QS8WinogradFour { QS8WinogradSix(c0.d, c1.d, c2.d, c3.d, c4.d, c5.d).outputs.exact }
 }

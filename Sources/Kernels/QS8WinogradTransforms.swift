@@ -78,4 +78,21 @@ struct QS8WinogradFour {
         self.c = c
         self.d = d
     }
+
+    /// 64 Y of 576 Y: products with the inverse of 9 modulo 2^32.
+    @inline(__always)
+    var exact: QS8WinogradFour {
+        let ninth = lanes_splat_i32(954_437_177)
+        return QS8WinogradFour(
+            lanes_mul_i32(a, ninth), lanes_mul_i32(b, ninth), lanes_mul_i32(c, ninth), lanes_mul_i32(d, ninth))
+    }
+
+    /// The largest of each 2x2, `other` being the row below.
+    @inline(__always)
+    func pooled(_ other: QS8WinogradFour) -> (SIMD4<Int32>, SIMD4<Int32>) {
+        (
+            lanes_max_i32(lanes_max_i32(a, b), lanes_max_i32(other.a, other.b)),
+            lanes_max_i32(lanes_max_i32(c, d), lanes_max_i32(other.c, other.d))
+        )
+    }
 }

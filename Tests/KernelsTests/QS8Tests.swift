@@ -285,44 +285,62 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
     func shapes(channels: Int, kernel: (Int, Int)) {
         for stride in 1...3 {
             for padding in 0..<min(kernel.0, kernel.1, 3) {
-                var numbers = Numbers(UInt64(channels * 10 + stride))
-                let (height, width) = (7, 6)
-                let pixels = numbers.activations(height * width * channels)
-                let weights = numbers.weights(kernel.0 * kernel.1 * channels)
-                let bias = numbers.biases(channels)
-                let multipliers = numbers.multipliers(channels)
-                let input = QS8Plane(height: height, width: width, channels: channels, border: 2)
-                let output = QS8Plane(
-                    height: (height + 2 * padding - kernel.0) / stride + 1,
-                    width: (width + 2 * padding - kernel.1) / stride + 1, channels: channels, border: 1)
-                let layer = QS8Depthwise(
-                    weights: weights, bias: bias, multipliers: multipliers, low: -100, high: 127,
-                    kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding,
-                    input: input, output: output)
-                var source = [Int16](repeating: 0, count: input.storage)
-                for y in 0..<height {
-                    for i in 0..<width * channels {
-                        source[input.offset(y, 0) + i] = pixels[y * width * channels + i]
-                    }
-                }
-                var target = [Int16](repeating: 77, count: output.storage)
-                output.clearBorder(&target)
-                var scratch = [Int16](repeating: 99, count: layer.scratch)
-                layer.run(source, &target, scratch: &scratch)
-                let expected = QS8Reference.activations(
-                    QS8Reference.depthwiseSums(
-                        pixels, height: height, width: width, weights: weights, bias: bias,
-                        kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding),
-                    multipliers: multipliers, low: -100, high: 127)
-                var inside = [Int16]()
-                for y in 0..<output.height {
-                    let start = output.offset(y, 0)
-                    inside += target[start..<start + output.width * channels]
-                }
-                #expect(inside == expected)
-                #expect(target[0] == 0 && target[output.offset(0, 0) - 1] == 0)
-                #expect(target[output.offset(0, output.width)] == 0)
+                check(channels, kernel, stride, padding, height: 7, width: 6, range: -255...255, extreme: false)
             }
         }
+    }
+
+    @Test("inputs without sign: sums in 16 bits", arguments: [1, 8, 13, 32], [(1, 5), (2, 3), (3, 1), (6, 7), (9, 8)])
+    func narrow(channels: Int, size: (Int, Int)) {
+        for stride in 1...2 {
+            for (range, extreme) in [(0...127, false), (0...127, true), (0...60, false), (127...127, true)] {
+                check(channels, (3, 3), stride, 1, height: size.0, width: size.1, range: range, extreme: extreme)
+            }
+        }
+    }
+
+    /// The kernel against the reference; `extreme` weights are −127 or 127.
+    private func check(
+        _ channels: Int, _ kernel: (Int, Int), _ stride: Int, _ padding: Int, height: Int, width: Int,
+        range: ClosedRange<Int>, extreme: Bool
+    ) {
+        var numbers = Numbers(UInt64(channels * 10 + stride))
+        let pixels = numbers.activations(height * width * channels, range)
+        var weights = numbers.weights(kernel.0 * kernel.1 * channels)
+        if extreme { weights = weights.map { $0 % 8 == 0 ? -127 : 127 } }
+        let bias = numbers.biases(channels)
+        let multipliers = numbers.multipliers(channels)
+        let input = QS8Plane(height: height, width: width, channels: channels, border: 2)
+        let output = QS8Plane(
+            height: (height + 2 * padding - kernel.0) / stride + 1,
+            width: (width + 2 * padding - kernel.1) / stride + 1, channels: channels, border: 1)
+        let layer = QS8Depthwise(
+            weights: weights, bias: bias, multipliers: multipliers, low: -100, high: 127,
+            kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding,
+            input: input, output: output,
+            inputRange: min(range.lowerBound, 0)...range.upperBound)
+        var source = [Int16](repeating: 0, count: input.storage)
+        for y in 0..<height {
+            for i in 0..<width * channels {
+                source[input.offset(y, 0) + i] = pixels[y * width * channels + i]
+            }
+        }
+        var target = [Int16](repeating: 77, count: output.storage)
+        output.clearBorder(&target)
+        var scratch = [Int16](repeating: 99, count: layer.scratch)
+        layer.run(source, &target, scratch: &scratch)
+        let expected = QS8Reference.activations(
+            QS8Reference.depthwiseSums(
+                pixels, height: height, width: width, weights: weights, bias: bias,
+                kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding),
+            multipliers: multipliers, low: -100, high: 127)
+        var inside = [Int16]()
+        for y in 0..<output.height {
+            let start = output.offset(y, 0)
+            inside += target[start..<start + output.width * channels]
+        }
+        #expect(inside == expected)
+        #expect(target[0] == 0 && target[output.offset(0, 0) - 1] == 0)
+        #expect(target[output.offset(0, output.width)] == 0)
     }
 }

@@ -90,24 +90,6 @@ LANES_OP lanes_max_i16(lanes a, lanes b) {
     return (lanes)__builtin_elementwise_max((lanes_i16)a, (lanes_i16)b);
 }
 
-// Lane i: round to nearest, ties to even, of Float(acc[i]) * multiplier[i]; exact while that is below 2^22.
-//
-// Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the sum.
-LANES_OP lanes_requantise(lanes acc, lanes multiplier) {
-    lanes_f32 x = __builtin_convertvector(acc, lanes_f32) * (lanes_f32)multiplier;
-    lanes_f32 magic = 12582912.0f;
-    return (lanes)(x + magic) - (lanes)magic;
-}
-
-// Lane i: the same rounding of Float(a[i]) * x[i] + Float(b[i]) * y[i], every step rounded to binary32.
-LANES_OP lanes_requantise_sum(lanes a, lanes x, lanes b, lanes y) {
-    lanes_f32 left = __builtin_convertvector(a, lanes_f32) * (lanes_f32)x;
-    lanes_f32 right = __builtin_convertvector(b, lanes_f32) * (lanes_f32)y;
-    lanes_f32 sum = left + right;
-    lanes_f32 magic = 12582912.0f;
-    return (lanes)(sum + magic) - (lanes)magic;
-}
-
 LANES_OP lanes_splat_f32(float x) { return (lanes)(lanes_f32)x; }
 
 LANES_OP lanes_splat_i32(int32_t x) { return (lanes)x; }
@@ -119,6 +101,23 @@ LANES_OP lanes_extend_low_i16(lanes a) {
 
 LANES_OP lanes_extend_high_i16(lanes a) {
     return __builtin_convertvector(((lanes_i16)a).hi, lanes);
+}
+
+// The same of numbers without sign.
+LANES_OP lanes_extend_low_u16(lanes a) {
+    typedef uint16_t half __attribute__((ext_vector_type(4)));
+    typedef uint16_t u __attribute__((ext_vector_type(8)));
+    typedef uint32_t wide __attribute__((ext_vector_type(4)));
+    half low = ((u)a).lo;
+    return (lanes)__builtin_convertvector(low, wide);
+}
+
+LANES_OP lanes_extend_high_u16(lanes a) {
+    typedef uint16_t half __attribute__((ext_vector_type(4)));
+    typedef uint16_t u __attribute__((ext_vector_type(8)));
+    typedef uint32_t wide __attribute__((ext_vector_type(4)));
+    half high = ((u)a).hi;
+    return (lanes)__builtin_convertvector(high, wide);
 }
 
 // The four lower (higher) 16-bit numbers of a and b in turn: a0 b0 a1 b1 …
@@ -185,6 +184,31 @@ LANES_OP lanes_narrow(lanes a, lanes b) {
 }
 
 #endif
+
+// Round to nearest, ties to even, as integers; exact while the magnitude is below 2^22.
+#if defined(__wasm_simd128__)
+LANES_OP lanes_rounded(lanes_f32 x) {
+    return (lanes)wasm_i32x4_trunc_sat_f32x4(wasm_f32x4_nearest((v128_t)x));
+}
+#else
+// Adding 1.5 * 2^23 leaves the rounded integer in the low bits of the sum.
+LANES_OP lanes_rounded(lanes_f32 x) {
+    lanes_f32 magic = 12582912.0f;
+    return (lanes)(x + magic) - (lanes)magic;
+}
+#endif
+
+// Lane i: Float(acc[i]) * multiplier[i], rounded.
+LANES_OP lanes_requantise(lanes acc, lanes multiplier) {
+    return lanes_rounded(__builtin_convertvector(acc, lanes_f32) * (lanes_f32)multiplier);
+}
+
+// Lane i: Float(a[i]) * x[i] + Float(b[i]) * y[i], every step rounded to binary32, and then to an integer.
+LANES_OP lanes_requantise_sum(lanes a, lanes x, lanes b, lanes y) {
+    lanes_f32 left = __builtin_convertvector(a, lanes_f32) * (lanes_f32)x;
+    lanes_f32 right = __builtin_convertvector(b, lanes_f32) * (lanes_f32)y;
+    return lanes_rounded(left + right);
+}
 
 #undef LANES_OP
 #undef LANES_LOAD
