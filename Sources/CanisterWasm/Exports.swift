@@ -140,6 +140,14 @@
     @_cdecl("canister_query logits_raw")
     public func logitsRaw() { classifier.handle(.logitsRaw) }
 
+    @_expose(wasm, "canister_query http_request")
+    @_cdecl("canister_query http_request")
+    public func httpRequest() { classifier.handle(.httpRequest) }
+
+    @_expose(wasm, "canister_query http_stream")
+    @_cdecl("canister_query http_stream")
+    public func httpStream() { classifier.handle(.httpStream) }
+
     @_expose(wasm, "canister_query version")
     @_cdecl("canister_query version")
     public func version() { classifier.handle(.version) }
