@@ -5,7 +5,7 @@
     // The entry points of the module, and nothing else: their names are what the network calls.
 
     // A canister runs one message at a time.
-    nonisolated(unsafe) private let classifier = Classifier(system: WasmSystem())
+    nonisolated(unsafe) private let classifier = Classifier(system: WasmSystem(), assets: pageAssets())
 
     @_expose(wasm, "canister_init")
     @_cdecl("canister_init")
