@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
-.PHONY: all setup build canister demo test conformance bench clean
+.PHONY: all setup build canister demo test conformance page-test bench clean
 
 all: build canister
 
@@ -28,6 +28,10 @@ test: build canister
 # Public Internet Computer clients and the scenario list, through HTTP; installs the clients with pip.
 conformance: build
 	@scripts/conformance.sh
+
+# The canister's page in headless Chromium; installs Debian's chromium.
+page-test: build canister
+	@scripts/page-test.sh
 
 bench: build
 	@scripts/bench.sh
