@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
-.PHONY: all setup build canister demo test check conformance kill bench load clean
+.PHONY: all setup build canister demo test check conformance kill page-test bench load clean
 
 all: build canister
 
@@ -37,6 +37,10 @@ conformance: build
 INSTANTS = 100
 kill: build
 	DEAI_KILL_INSTANTS=$(INSTANTS) swift test -c release --skip-build --disable-testable-imports --filter KillTests
+
+# The canister's page in headless Chromium; installs Debian's chromium.
+page-test: build canister
+	@scripts/page-test.sh
 
 bench: build
 	@scripts/bench.sh

@@ -46,6 +46,7 @@ let package = Package(
         embedded("NeuralNetwork", ["Autodiff", "Digests", "Kernels"]),
         embedded("Inference", ["Digests", "Kernels"]),
         embedded("Candid", ["Digests"]),
+        embedded("Certificates", ["Digests"]),
         embedded("IC0"),
         embedded("Canister", ["Candid", "Digests", "IC0", "Images", "Inference", "Kernels"]),
 
@@ -76,7 +77,7 @@ let package = Package(
         .target(
             name: "InternetComputer",
             dependencies: [
-                "Candid", .product(name: "Crypto", package: "swift-crypto"),
+                "Candid", "Certificates", .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/canister.wasm and, where their sources are there, build/parity.wasm for the native = wasm tests and
-# build/costs.wasm, which measures kernels.
+# Builds build/canister.wasm with the page it serves and build/browser.wasm inside and, where their sources are there,
+# build/parity.wasm for the native = wasm tests and build/costs.wasm, which measures kernels.
 # Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,8 +9,8 @@ cd "$(dirname "$0")/.."
 target=wasm32-unknown-none-wasm
 objects=build/wasm32
 flags=("${embedded_flags[@]}" -target "$target" -I "$objects" -Xcc -msimd128 -Xcc -mbulk-memory -Xcc -ffreestanding
-    -Xllvm -disable-lsr)
-[ "${1:-}" = --force ] && rm -rf build/canister.wasm build/parity.wasm build/costs.wasm "$objects"
+    -Xllvm -disable-lsr -I Sources/CanisterPage/include)
+[ "${1:-}" = --force ] && rm -rf build/canister.wasm build/browser.wasm build/page build/parity.wasm build/costs.wasm "$objects"
 mkdir -p "$objects"
 
 # Modules are compiled to .swiftmodule only: their code is emitted, specialised, where it is used.
@@ -37,22 +37,49 @@ compile_runtime() {
     done
 }
 
-# link MODULE OUTPUT: nothing may stay undefined but what is declared as an import of ic0
+# link MODULE MODULES OUTPUT [OBJECT…]: compiles a module over the array of those it uses, and links it; nothing may stay
+# undefined but what is declared as an import of ic0
 link() {
-    mapfile -t files < <(swift_files "$1")
-    swiftc "${flags[@]}" "${files[@]}" -module-name "$1" -c -o "$objects/$1.o"
+    local module=$1 output=$3
+    local -n used=$2
+    shift 3
+    if ! is_fresh "$objects/$module.o" "Sources/$module" "${used[@]/#/Sources/}" "${sources[@]}"; then
+        mapfile -t files < <(swift_files "$module")
+        swiftc "${flags[@]}" "${files[@]}" -module-name "$module" -c -o "$objects/$module.o"
+    fi
     wasm-ld --no-entry --gc-sections --strip-all --stack-first -z stack-size=1048576 \
-        "$objects/$1.o" "$objects"/*.c.o -o "$2"
+        "$objects/$module.o" "$@" "$objects"/*.c.o -o "$output"
 }
 
 sources=(Sources/CFreestanding Sources/CSIMD scripts/embedded-modules.sh scripts/build-canister.sh
     scripts/finish-wasm.py)
 
-if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sources/}" Sources/CanisterWasm; then
+# Only the machine's own code may be in what runs in a browser: nothing is imported at all.
+if ! is_fresh build/browser.wasm "${sources[@]}" "${browser_modules[@]/#/Sources/}" Sources/BrowserWasm; then
+    rm -f build/browser.wasm
+    compile_modules "${browser_modules[@]}"
+    compile_runtime
+    link BrowserWasm browser_modules "$objects/browser.wasm"
+    python3 scripts/finish-wasm.py "$objects/browser.wasm" build/browser.wasm --imports-only nothing
+fi
+
+# compress FILE: gzip without a time in build/page, so that the same file gives the same bytes
+compress() {
+    mkdir -p build/page
+    python3 -c 'import gzip, pathlib, sys
+source, target = map(pathlib.Path, sys.argv[1:])
+target.write_bytes(gzip.compress(source.read_bytes(), 9, mtime=0))' "$1" "build/page/$(basename "$1").gz"
+}
+
+if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sources/}" Sources/CanisterWasm \
+    Sources/CanisterPage build/browser.wasm; then
     rm -f build/canister.wasm
     compile_modules "${embedded_modules[@]}"
     compile_runtime
-    link CanisterWasm "$objects/canister.wasm"
+    for file in Sources/CanisterPage/*.{html,css,js} build/browser.wasm; do compress "$file"; done
+    clang --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -std=c23 --embed-dir=build/page \
+        -I Sources/CanisterPage/include -c Sources/CanisterPage/files.c -o "$objects/page.o"
+    link CanisterWasm embedded_modules "$objects/canister.wasm" "$objects/page.o"
     version=$(sed -n 's/.*StaticString { "\(.*\)" }.*/\1/p' Sources/Canister/Version.swift)
     python3 scripts/finish-wasm.py "$objects/canister.wasm" build/canister.wasm --imports-only ic0 \
         --section "icp:public candid:service=@Sources/Canister/classifier.did" \
@@ -64,7 +91,7 @@ if [ -d Sources/ParityWasm ] \
     rm -f build/parity.wasm
     compile_modules "${parity_modules[@]}"
     compile_runtime
-    link ParityWasm "$objects/parity.wasm"
+    link ParityWasm parity_modules "$objects/parity.wasm"
     python3 scripts/finish-wasm.py "$objects/parity.wasm" build/parity.wasm --imports-only ic0
 fi
 
@@ -73,6 +100,6 @@ if [ -d Sources/CostsWasm ] \
     rm -f build/costs.wasm
     compile_modules "${costs_modules[@]}"
     compile_runtime
-    link CostsWasm "$objects/costs.wasm"
+    link CostsWasm costs_modules "$objects/costs.wasm"
     python3 scripts/finish-wasm.py "$objects/costs.wasm" build/costs.wasm --imports-only ic0
 fi

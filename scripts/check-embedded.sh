@@ -14,7 +14,7 @@ objects=build/embedded
 mkdir -p "$objects"
 
 modules=("${embedded_modules[@]}")
-for module in "${parity_modules[@]}"; do
+for module in "${parity_modules[@]}" "${browser_modules[@]}"; do
     case " ${modules[*]} " in *" $module "*) ;; *) modules+=("$module") ;; esac
 done
 if is_fresh "$objects/checked" "${modules[@]/#/Sources/}" Sources/CSIMD scripts; then

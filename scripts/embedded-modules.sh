@@ -1,6 +1,7 @@
 # The embedded-safe modules in dependency order and how they are compiled; sourced by the scripts beside it.
 embedded_modules=(Digests Images Kernels Inference Candid IC0 Canister)
 parity_modules=(Digests Images Kernels Autodiff NeuralNetwork Inference)
+browser_modules=(Digests Images Kernels Inference Certificates)
 costs_modules=(Digests Images Kernels Inference IC0)
 
 # Swift's own motion of invariant code out of loops is quadratic in the operations of a loop, a hundred seconds for the

@@ -3,7 +3,7 @@ import Digests
 import IC0
 
 extension Classifier {
-    /// Sets certified data to the root over the active model and the finished evaluation.
+    /// Sets certified data to the root over the active model, the finished evaluation and the page.
     ///
     /// Called by every message that changes one of them, and after an upgrade.
     func certify() {
@@ -11,9 +11,9 @@ extension Classifier {
         if let evaluation = store.directory.evaluations.first, evaluation.done == evaluation.images {
             parts.append(.labeled(Self.evaluationLabel, tree(of: evaluation)))
         }
-        if let model = store.directory.model(version: store.directory.activeVersion) {
-            parts.append(.labeled(Self.modelLabel, tree(of: model)))
-        }
+        let model = store.directory.model(version: store.directory.activeVersion)
+        parts.append(.labeled(Self.webLabel, site.tree(modelSHA256: model?.sha256)))
+        if let model { parts.append(.labeled(Self.modelLabel, tree(of: model))) }
         certified = .level(parts)
         system.setCertifiedData(certified.hash)
     }
@@ -24,31 +24,20 @@ extension Classifier {
     private func tree(of model: StoredModel) -> CertifiedTree {
         .level([
             leaf("provenance_sha256", SHA256.hash(provenance(of: model))), leaf("sha256", model.sha256),
-            leaf("version", natural(model.version)),
+            leaf("version", CertifiedTree.natural(model.version)),
         ])
     }
 
     private func tree(of evaluation: StoredEvaluation) -> CertifiedTree {
         .level([
-            leaf("confusion", confusionBytes(evaluation)), leaf("correct", natural(evaluation.correct)),
-            leaf("data_sha256", evaluation.dataSHA256), leaf("images", natural(evaluation.images)),
+            leaf("confusion", confusionBytes(evaluation)), leaf("correct", CertifiedTree.natural(evaluation.correct)),
+            leaf("data_sha256", evaluation.dataSHA256), leaf("images", CertifiedTree.natural(evaluation.images)),
             leaf("model_sha256", evaluation.modelSHA256),
         ])
     }
 
     private func leaf(_ label: StaticString, _ value: [UInt8]) -> CertifiedTree {
         .labeled(bytes(of: label), .leaf(value))
-    }
-
-    /// Unsigned LEB128, the form of numbers in the state tree.
-    private func natural(_ value: UInt64) -> [UInt8] {
-        var output: [UInt8] = []
-        var rest = value
-        while rest >= 0x80 {
-            output.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        return output + [UInt8(rest)]
     }
 
     /// The active model with the proof of its hash.

@@ -26,6 +26,17 @@ indirect enum CertifiedTree {
         return [UInt8(text.count)] + text
     }
 
+    /// Unsigned LEB128, the form of numbers in the state tree.
+    static func natural(_ value: UInt64) -> [UInt8] {
+        var output: [UInt8] = []
+        var rest = value
+        while rest >= 0x80 {
+            output.append(UInt8(truncatingIfNeeded: rest) | 0x80)
+            rest >>= 7
+        }
+        return output + [UInt8(rest)]
+    }
+
     /// The parts of one level, which must come in the order of their labels.
     static func level(_ parts: [CertifiedTree]) -> CertifiedTree {
         guard var tree = parts.last else { return .empty }

@@ -21,8 +21,13 @@ public final class Classifier<System: SystemAPI> {
     /// What certified data is the root of.
     var certified: CertifiedTree = .empty
 
-    public init(system: System) {
+    /// The page that `http_request` serves.
+    let site: WebSite
+
+    /// - Parameter assets: the files of the page; without them web requests find only the model file.
+    public init(system: System, assets: [WebAsset] = []) {
         self.system = system
+        site = WebSite(assets)
         store = StableStore(system: system)
         signatures = Method.allCases.map {
             (CandidSignature($0.argumentTypes), CandidSignature([$0.resultType]))
@@ -143,6 +148,8 @@ public final class Classifier<System: SystemAPI> {
         // Answered by `classification`.
         case .classify, .classifyUpdate, .classifyComposite: return .null
         case .classifyBatch: return try classifyBatch(arguments[0])
+        case .httpRequest: return httpRequest(arguments[0])
+        case .httpStream: return httpStream(arguments[0])
         case .version:
             return .record([
                 "canister": .text(Version.text), "layout": .nat32(StableStore<System>.layout),
@@ -155,7 +162,7 @@ extension Method {
     /// Whether the result is a variant of `ok` and `err`.
     var canFail: Bool {
         switch self {
-        case .models, .uploaders, .roles, .settings, .version: false
+        case .models, .uploaders, .roles, .settings, .httpRequest, .httpStream, .version: false
         default: true
         }
     }

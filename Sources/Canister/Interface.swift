@@ -8,6 +8,7 @@ public enum Method: Int, CaseIterable, Sendable {
     case grantUploader, revokeUploader, uploaders
     case grantRole, revokeRole, roles, configure, settings
     case classify, classifyUpdate, classifyComposite, classifyBatch, logits, logitsRaw
+    case httpRequest, httpStream
     case version
 
     /// How a method is called and what it may change.
@@ -45,6 +46,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .classifyBatch: "classify_batch"
         case .logits: "logits"
         case .logitsRaw: "logits_raw"
+        case .httpRequest: "http_request"
+        case .httpStream: "http_stream"
         case .version: "version"
         }
     }
@@ -52,7 +55,8 @@ public enum Method: Int, CaseIterable, Sendable {
     public var kind: Kind {
         switch self {
         case .missingChunks, .downloadChunk, .models, .modelInfo, .certifiedModel, .certifiedEvaluation,
-            .uploaders, .roles, .settings, .classify, .classifyBatch, .logits, .logitsRaw, .version:
+            .uploaders, .roles, .settings, .classify, .classifyBatch, .logits, .logitsRaw, .httpRequest,
+            .httpStream, .version:
             .query
         case .classifyComposite: .compositeQuery
         default: .update
@@ -77,7 +81,7 @@ public enum Method: Int, CaseIterable, Sendable {
         switch self {
         case .beginUpload: 64 * Limits.chunks + 1024
         case .putChunk: Limits.chunkBytes + 1024
-        case .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw:
+        case .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits, .logitsRaw, .httpRequest:
             Limits.messageBytes
         default: 1024
         }
@@ -99,6 +103,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .classifyBatch: [.record(["images": .vector(Interface.image), "top": .optional(.nat32)])]
         case .logits: [.vector(Interface.image)]
         case .logitsRaw: [.record(["count": .nat32, "pixels": .blob])]
+        case .httpRequest: [Interface.webRequest]
+        case .httpStream: [Interface.streamToken]
         case .models, .modelInfo, .certifiedModel, .certifiedEvaluation, .uploaders, .roles, .settings,
             .version:
             []
@@ -131,6 +137,8 @@ public enum Method: Int, CaseIterable, Sendable {
         case .classifyBatch: Interface.result(Interface.batchAnswer)
         case .logits: Interface.result(Interface.scores(.vector(.vector(.int32))))
         case .logitsRaw: Interface.result(Interface.scores(.blob))
+        case .httpRequest: Interface.webResponse
+        case .httpStream: Interface.streamPiece
         case .version: .record(["canister": .text, "layout": .nat32])
         }
     }
@@ -216,6 +224,28 @@ enum Interface {
         .record([
             "versions_kept": .nat32, "upload_quota_bytes": .optional(.nat64), "readers_only": .bool,
             "updates_per_minute": .optional(.nat32),
+        ])
+    }
+
+    static var webHeaders: CandidType { .vector(.tuple([.text, .text])) }
+
+    static var webRequest: CandidType {
+        .record([
+            "method": .text, "url": .text, "headers": webHeaders, "body": .blob,
+            "certificate_version": .optional(.nat16),
+        ])
+    }
+
+    static var streamToken: CandidType { .record(["sha256": .blob, "offset": .nat64]) }
+    static var streamPiece: CandidType { .record(["body": .blob, "token": .optional(streamToken)]) }
+
+    static var webResponse: CandidType {
+        let callback = CandidType.function(
+            CandidFunction(arguments: [streamToken], results: [streamPiece], annotation: .query))
+        return .record([
+            "status_code": .nat16, "headers": webHeaders, "body": .blob,
+            "streaming_strategy": .optional(
+                .variant(["Callback": .record(["callback": callback, "token": streamToken])])),
         ])
     }
 

@@ -5,7 +5,7 @@
     // The entry points of the module, and nothing else: their names are what the network calls.
 
     // A canister runs one message at a time.
-    nonisolated(unsafe) private let classifier = Classifier(system: WasmSystem())
+    nonisolated(unsafe) private let classifier = Classifier(system: WasmSystem(), assets: pageAssets())
 
     @_expose(wasm, "canister_init")
     @_cdecl("canister_init")
@@ -139,6 +139,14 @@
     @_expose(wasm, "canister_query logits_raw")
     @_cdecl("canister_query logits_raw")
     public func logitsRaw() { classifier.handle(.logitsRaw) }
+
+    @_expose(wasm, "canister_query http_request")
+    @_cdecl("canister_query http_request")
+    public func httpRequest() { classifier.handle(.httpRequest) }
+
+    @_expose(wasm, "canister_query http_stream")
+    @_cdecl("canister_query http_stream")
+    public func httpStream() { classifier.handle(.httpStream) }
 
     @_expose(wasm, "canister_query version")
     @_cdecl("canister_query version")

@@ -12,6 +12,10 @@
     func msg_caller_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
     @_extern(wasm, module: "ic0", name: "is_controller") @_extern(c)
     func is_controller(_ source: UnsafeRawPointer?, _ size: Int32) -> Int32
+    @_extern(wasm, module: "ic0", name: "canister_self_size") @_extern(c)
+    func canister_self_size() -> Int32
+    @_extern(wasm, module: "ic0", name: "canister_self_copy") @_extern(c)
+    func canister_self_copy(_ destination: UnsafeMutableRawPointer?, _ offset: Int32, _ size: Int32)
     @_extern(wasm, module: "ic0", name: "msg_reply_data_append") @_extern(c)
     func msg_reply_data_append(_ source: UnsafeRawPointer?, _ size: Int32)
     @_extern(wasm, module: "ic0", name: "msg_reply") @_extern(c)
@@ -59,6 +63,10 @@
 
         public func caller() -> [UInt8] {
             Self.copy(size: msg_caller_size(), msg_caller_copy)
+        }
+
+        public func canisterSelf() -> [UInt8] {
+            Self.copy(size: canister_self_size(), canister_self_copy)
         }
 
         public func isController(_ principal: [UInt8]) -> Bool {

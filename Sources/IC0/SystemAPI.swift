@@ -12,6 +12,9 @@ public protocol SystemAPI {
     /// Whether the principal controls this canister. At most 29 bytes.
     func isController(_ principal: [UInt8]) -> Bool
 
+    /// The principal of this canister.
+    func canisterSelf() -> [UInt8]
+
     /// Answers the call. Once per message.
     func reply(_ bytes: [UInt8])
     /// Rejects the call with a UTF-8 text. Once per message, instead of a reply.

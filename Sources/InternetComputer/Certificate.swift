@@ -26,7 +26,7 @@ public struct Certificate: Equatable, Sendable {
 
     /// What the subnet's key signs for a state with this root hash.
     public static func signedBytes(rootHash: [UInt8]) -> [UInt8] {
-        HashTree.domain("ic-state-root") + rootHash
+        SignedTree.signedBytes(rootHash: rootHash)
     }
 
     /// The certificate of a root subnet with this key.

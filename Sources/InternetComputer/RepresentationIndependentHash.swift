@@ -82,18 +82,6 @@ public func unsignedLEB128(_ value: UInt64) -> [UInt8] {
     return bytes
 }
 
-/// Reads a natural number of at most 64 bits that fills `bytes`, or gives nil.
-public func naturalFromLEB128(_ bytes: [UInt8]) -> UInt64? {
-    guard let last = bytes.last, last < 128, bytes.count <= 10 else { return nil }
-    if bytes.count == 10, last > 1 { return nil }
-    var value: UInt64 = 0
-    for (index, byte) in bytes.enumerated() {
-        guard index == bytes.count - 1 || byte >= 128 else { return nil }
-        value |= UInt64(byte & 127) << UInt64(7 * index)
-    }
-    return value
-}
-
 /// Lower-case hexadecimal digits, two for each byte.
 public func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
     let digits = Array("0123456789abcdef".utf8)

@@ -83,6 +83,12 @@ private let checkout = URL(fileURLWithPath: #filePath).resolvingSymlinksInPath()
         case .vector(let element): return .vector(self.expand(element, definitions))
         case .record(let fields): return .record(expand(fields))
         case .variant(let fields): return .variant(expand(fields))
+        case .function(let function):
+            return .function(
+                CandidFunction(
+                    arguments: function.arguments.map { self.expand($0, definitions) },
+                    results: function.results.map { self.expand($0, definitions) },
+                    annotation: function.annotation))
         default: return type
         }
     }

@@ -33,6 +33,7 @@ final class TestSystem: SystemAPI {
     func argumentSize() -> Int { message.count }
     func caller() -> [UInt8] { currentCaller }
     func isController(_ principal: [UInt8]) -> Bool { controllers.contains(principal) }
+    func canisterSelf() -> [UInt8] { [0, 0, 0, 0, 0, 0, 0, 7, 1, 1] }
     func reply(_ bytes: [UInt8]) { replies.append(bytes) }
     func reject(_ text: [UInt8]) { rejections.append(text) }
     func methodName() -> [UInt8] { method }
@@ -78,14 +79,17 @@ final class TestCanister {
     let system = TestSystem()
     private(set) var classifier: Classifier<TestSystem>
 
-    init() throws {
-        classifier = Classifier(system: system)
+    private let assets: [WebAsset]
+
+    init(assets: [WebAsset] = []) throws {
+        self.assets = assets
+        classifier = Classifier(system: system, assets: assets)
         try classifier.install()
     }
 
     /// A new heap over the same stable memory.
     func upgrade() throws {
-        classifier = Classifier(system: system)
+        classifier = Classifier(system: system, assets: assets)
         try classifier.restore()
     }
 

@@ -34,9 +34,12 @@ extension BLS12381.Fp: ExpressibleByIntegerLiteral {
     /// A constant below p, written as the plain integer.
     package init(integerLiteral value: StaticBigInt) {
         precondition(value.signum() >= 0 && value.bitWidth <= 382, "a field constant has at most 381 bits")
-        let bare = Self(
-            montgomery: UInt64(value[0]), UInt64(value[1]), UInt64(value[2]),
-            UInt64(value[3]), UInt64(value[4]), UInt64(value[5]))
+        // Words of the literal are as wide as the machine's: 64 bits, or 32 in the browser.
+        func limb(_ index: Int) -> UInt64 {
+            let words = 64 / UInt.bitWidth
+            return (0..<words).reduce(0) { $0 | UInt64(value[index * words + $1]) &<< UInt64($1 * UInt.bitWidth) }
+        }
+        let bare = Self(montgomery: limb(0), limb(1), limb(2), limb(3), limb(4), limb(5))
         precondition(bare.isBelowModulus, "a field constant is below the modulus")
         self = bare * .radixSquared
     }

@@ -85,7 +85,9 @@ extension BLS12381 {
         }
 
         /// The 133-byte SubjectPublicKeyInfo form.
-        public var der: [UInt8] { Self.derPrefix + compressed }
+        public var der: [UInt8] { Self.der(compressed: compressed) }
+
+        static func der(compressed: [UInt8]) -> [UInt8] { derPrefix + compressed }
 
         /// SEQUENCE { SEQUENCE { OID 1.3.6.1.4.1.44668.5.3.1.2.1, OID 1.3.6.1.4.1.44668.5.3.2.1 },
         /// BIT STRING of 96 bytes } up to those bytes.

@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 
 extension BLS12381.G1 {
     /// The point of the subgroup to which RFC 9380's suite BLS12381G1_XMD:SHA-256_SSWU_RO_ hashes a message.
@@ -22,20 +22,20 @@ extension BLS12381 {
     package static func expandMessage(_ message: [UInt8], tag: [UInt8], byteCount: Int) -> [UInt8] {
         precondition((1...255 * 32).contains(byteCount), "expanding to an impossible length")
         var tag = tag
-        if tag.count > 255 { tag = Array(SHA256.hash(data: [UInt8]("H2C-OVERSIZE-DST-".utf8) + tag)) }
+        if tag.count > 255 { tag = SHA256.hash([UInt8]("H2C-OVERSIZE-DST-".utf8) + tag) }
         let suffix = tag + [UInt8(tag.count)]
 
         var hash = SHA256()
-        hash.update(data: [UInt8](repeating: 0, count: SHA256.blockByteCount))
-        hash.update(data: message)
-        hash.update(data: [UInt8(byteCount >> 8), UInt8(byteCount & 255), 0] + suffix)
-        let seed = [UInt8](hash.finalize())
+        hash.update([UInt8](repeating: 0, count: 64))
+        hash.update(message)
+        hash.update([UInt8(byteCount >> 8), UInt8(byteCount & 255), 0] + suffix)
+        let seed = hash.finalize()
 
-        var block = [UInt8](repeating: 0, count: SHA256.byteCount)
+        var block = [UInt8](repeating: 0, count: 32)
         var bytes: [UInt8] = []
         for counter in 1...(byteCount + 31) / 32 {
             let chained = zip(seed, block).map { $0 ^ $1 }
-            block = [UInt8](SHA256.hash(data: chained + [UInt8(counter)] + suffix))
+            block = SHA256.hash(chained + [UInt8(counter)] + suffix)
             bytes += block
         }
         return Array(bytes.prefix(byteCount))

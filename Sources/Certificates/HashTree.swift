@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 
 /// A Merkle tree of labels whose parts can be pruned without changing its digest
 /// (interface specification, "Certificates").
@@ -15,26 +15,26 @@ public indirect enum HashTree: Equatable, Sendable {
         var hash = SHA256()
         switch self {
         case .empty:
-            hash.update(data: Self.domain("ic-hashtree-empty"))
+            hash.update(Self.domain("ic-hashtree-empty"))
         case .fork(let left, let right):
-            hash.update(data: Self.domain("ic-hashtree-fork"))
-            hash.update(data: left.digest)
-            hash.update(data: right.digest)
+            hash.update(Self.domain("ic-hashtree-fork"))
+            hash.update(left.digest)
+            hash.update(right.digest)
         case .labeled(let label, let subtree):
-            hash.update(data: Self.domain("ic-hashtree-labeled"))
-            hash.update(data: label)
-            hash.update(data: subtree.digest)
+            hash.update(Self.domain("ic-hashtree-labeled"))
+            hash.update(label)
+            hash.update(subtree.digest)
         case .leaf(let value):
-            hash.update(data: Self.domain("ic-hashtree-leaf"))
-            hash.update(data: value)
+            hash.update(Self.domain("ic-hashtree-leaf"))
+            hash.update(value)
         case .pruned(let digest):
             return digest
         }
-        return Array(hash.finalize())
+        return hash.finalize()
     }
 
     /// A domain separator: the length of the text in one byte, then the text.
-    static func domain(_ text: StaticString) -> [UInt8] {
+    package static func domain(_ text: StaticString) -> [UInt8] {
         text.withUTF8Buffer { [UInt8($0.count)] + $0 }
     }
 }
@@ -105,7 +105,7 @@ extension HashTree {
     }
 
     /// The parts of one level from left to right: forks are opened, empty parts dropped.
-    private func flattened() -> [HashTree] {
+    package func flattened() -> [HashTree] {
         switch self {
         case .empty: []
         case .fork(let left, let right): left.flattened() + right.flattened()
@@ -142,63 +142,5 @@ extension HashTree {
         var left = 1
         while left * 2 < parts.count { left *= 2 }
         return .fork(level(parts.prefix(left)), level(parts.dropFirst(left)))
-    }
-
-    /// The tree with everything pruned that answers none of the paths; absence stays provable, so both
-    /// neighbours of a missing label keep their labels.
-    public func revealing(_ paths: [[[UInt8]]]) -> HashTree {
-        revealing(paths.map { $0[...] })
-    }
-
-    private func revealing(_ paths: [ArraySlice<[UInt8]>]) -> HashTree {
-        if paths.isEmpty { return fullyPruned }
-        if paths.contains(where: \.isEmpty) { return self }
-        let labels = flattened().compactMap { part -> [UInt8]? in
-            if case .labeled(let label, _) = part { return label }
-            return nil
-        }
-        var kept: [[UInt8]: [ArraySlice<[UInt8]>]] = [:]
-        for path in paths {
-            guard let wanted = path.first else { continue }
-            let above = labels.partitioningIndex { !$0.lexicographicallyPrecedes(wanted) }
-            if above < labels.count, labels[above] == wanted {
-                kept[wanted, default: []].append(path.dropFirst())
-            } else {
-                if above > 0 { kept[labels[above - 1], default: []] += [] }
-                if above < labels.count { kept[labels[above], default: []] += [] }
-            }
-        }
-        return keeping(kept)
-    }
-
-    private func keeping(_ kept: [[UInt8]: [ArraySlice<[UInt8]>]]) -> HashTree {
-        switch self {
-        case .fork(let left, let right):
-            let (left, right) = (left.keeping(kept), right.keeping(kept))
-            let fork = HashTree.fork(left, right)
-            switch (left, right) {
-            case (.pruned, .pruned), (.pruned, .empty), (.empty, .pruned): return .pruned(fork.digest)
-            default: return fork
-            }
-        case .labeled(let label, let subtree):
-            guard let paths = kept[label] else { return fullyPruned }
-            return .labeled(label, subtree.revealing(paths))
-        case .empty, .leaf, .pruned:
-            return self
-        }
-    }
-
-    private var fullyPruned: HashTree { self == .empty ? .empty : .pruned(digest) }
-}
-
-extension Array {
-    /// The first index whose element satisfies `belongsInSecondPartition`, in an array partitioned by it.
-    fileprivate func partitioningIndex(where belongsInSecondPartition: (Element) -> Bool) -> Int {
-        var (low, high) = (0, count)
-        while low < high {
-            let middle = (low + high) / 2
-            if belongsInSecondPartition(self[middle]) { high = middle } else { low = middle + 1 }
-        }
-        return low
     }
 }
