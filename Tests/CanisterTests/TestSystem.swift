@@ -31,6 +31,13 @@ final class TestSystem: SystemAPI {
 
     func argument() -> [UInt8] { message }
     func argumentSize() -> Int { message.count }
+
+    func argument(from offset: Int, into buffer: UnsafeMutableRawBufferPointer) {
+        message.withUnsafeBytes {
+            buffer.copyMemory(from: .init(rebasing: $0[offset..<(offset + buffer.count)]))
+        }
+    }
+
     func caller() -> [UInt8] { currentCaller }
     func isController(_ principal: [UInt8]) -> Bool { controllers.contains(principal) }
     func reply(_ bytes: [UInt8]) { replies.append(bytes) }
@@ -77,15 +84,17 @@ final class TestSystem: SystemAPI {
 final class TestCanister {
     let system = TestSystem()
     private(set) var classifier: Classifier<TestSystem>
+    private let budgets: Budgets
 
-    init() throws {
-        classifier = Classifier(system: system)
+    init(budgets: Budgets = Budgets()) throws {
+        self.budgets = budgets
+        classifier = Classifier(system: system, budgets: budgets)
         try classifier.install()
     }
 
     /// A new heap over the same stable memory.
     func upgrade() throws {
-        classifier = Classifier(system: system)
+        classifier = Classifier(system: system, budgets: budgets)
         try classifier.restore()
     }
 
