@@ -14,7 +14,7 @@ extension Classifier {
             guard store.directory.settings.readersOnly else { return true }
             role = .reader
         case .uploaders: role = .uploader
-        case .trainers: role = .trainer
+        case .trainers: role = [.uploader, .trainer]
         case .controllers: role = []
         }
         let caller = system.caller()
@@ -22,7 +22,7 @@ extension Classifier {
         if system.isController(caller) { return true }
         guard !role.isEmpty, let member = store.directory.members.first(where: { $0.principal == caller })
         else { return false }
-        return member.roles.contains(role)
+        return !member.roles.isDisjoint(with: role)
     }
 
     /// Counts a classification by update call against the caller's rate, or says when the next one may come.

@@ -7,17 +7,22 @@ import IC0
 /// what a caller sends can only lead to an `err`.
 public final class Classifier<System: SystemAPI> {
     let system: System
+    let budgets: Budgets
     let store: StableStore<System>
     /// Argument and result types of every method, by its raw value: their headers are made at installation, so that
     /// no query makes them.
     let signatures: [(argument: CandidSignature, result: CandidSignature)]
     /// The active model, ready to run.
-    var serving: Serving?
+    var serving: Serving<System>?
     /// Why the active model could not be loaded, if it could not.
     var servingFault: ClassifierError = .noModel
     var rates = CallRates()
-    /// Files that are being hashed over several messages.
-    var verifications: [Verification] = []
+    /// Files that are being verified over several messages.
+    var verifications: [Verification<System>] = []
+    /// Classifications over several messages, the one that was asked for last at the end.
+    var runs: [PictureRun<System>] = []
+    /// The picture of an evaluation that takes several messages.
+    var scoring: ScoringRun<System>?
     /// What certified data is the root of.
     var certified: CertifiedTree = .empty
 
@@ -25,8 +30,9 @@ public final class Classifier<System: SystemAPI> {
     let site: WebSite
 
     /// - Parameter assets: the files of the page; without them web requests find only the model file.
-    public init(system: System, assets: [WebAsset] = []) {
+    public init(system: System, assets: [WebAsset] = [], budgets: Budgets = Budgets()) {
         self.system = system
+        self.budgets = budgets
         site = WebSite(assets)
         store = StableStore(system: system)
         signatures = Method.allCases.map {
@@ -49,7 +55,7 @@ public final class Classifier<System: SystemAPI> {
         certify()
         guard let active = store.directory.model(version: store.directory.activeVersion) else { return }
         do throws(ClassifierError) {
-            serving = Serving(stored: active, model: try readModel(active.file, size: active.size))
+            serving = Serving(stored: active, budgets, model: try loadModel(active.file, size: active.size))
         } catch {
             servingFault = error
         }
@@ -61,7 +67,7 @@ public final class Classifier<System: SystemAPI> {
         for method in Method.allCases where bytes(of: method.name) == name {
             guard system.argumentSize() <= method.argumentLimit, isAllowed(method.access) else { return }
             switch method {
-            case .classifyUpdate: guard serving != nil, wouldAdmitUpdate() else { return }
+            case .classifyUpdate: guard serving != nil, isContinued() || wouldAdmitUpdate() else { return }
             case .putChunk, .abortUpload: guard !store.directory.uploads.isEmpty else { return }
             default: break
             }
@@ -75,6 +81,8 @@ public final class Classifier<System: SystemAPI> {
             switch method {
             case .classify, .classifyUpdate, .classifyComposite:
                 system.reply(try classification(method))
+            case .putChunk:
+                reply(method, .variant("ok", try putChunk()))
             default:
                 let value = try perform(method, try arguments(of: method))
                 reply(method, method.canFail ? .variant("ok", value) : value)
@@ -98,12 +106,17 @@ public final class Classifier<System: SystemAPI> {
 
     /// The bytes of the argument, once it is known that they are worth copying.
     func message(of method: Method) throws(ClassifierError) -> [UInt8] {
+        try admit(method)
+        return system.argument()
+    }
+
+    /// Whether the caller may send this, as far as that is known without reading it.
+    func admit(_ method: Method) throws(ClassifierError) {
         guard isAllowed(method.access) else { throw .notAuthorized }
         let size = system.argumentSize()
         guard size <= method.argumentLimit else {
             throw .tooLarge(limit: UInt64(method.argumentLimit), found: UInt64(size))
         }
-        return system.argument()
     }
 
     private func arguments(of method: Method) throws(ClassifierError) -> [CandidValue] {
@@ -123,7 +136,8 @@ public final class Classifier<System: SystemAPI> {
     ) throws(ClassifierError) -> CandidValue {
         switch method {
         case .beginUpload: return try beginUpload(Manifest(arguments[0]))
-        case .putChunk: return try putChunk(Chunk(arguments[0]))
+        // Answered by `putChunk()`.
+        case .putChunk: return .null
         case .missingChunks: return try missingChunks(hash(arguments[0]))
         case .abortUpload: return try abortUpload(hash(arguments[0]))
         case .activate: return try activate(hash(arguments[0]))

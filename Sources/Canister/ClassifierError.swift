@@ -1,7 +1,7 @@
 import Candid
 
 /// Why a request was not fulfilled: the cases of `Error` in classifier.did.
-public enum ClassifierError: Error, Equatable, Sendable {
+enum ClassifierError: Error, Sendable {
     case notAuthorized
     case noModel
     case badImage([UInt8])
@@ -18,6 +18,8 @@ public enum ClassifierError: Error, Equatable, Sendable {
     case rateLimited(retryAfterSeconds: UInt64)
     /// The same call goes on from there.
     case inProgress(done: UInt64, total: UInt64)
+    /// A query would run into the network's limits; the method named goes over several messages.
+    case tooExpensive(cost: InferenceCost, instead: StaticString)
 
     static func badRequest(_ text: StaticString) -> ClassifierError { .badRequest(bytes(of: text)) }
 
@@ -45,6 +47,14 @@ public enum ClassifierError: Error, Equatable, Sendable {
             .variant("rate_limited", .record(["retry_after_seconds": .nat64(seconds)]))
         case .inProgress(let done, let total):
             .variant("in_progress", .record(["done": .nat64(done), "total": .nat64(total)]))
+        case .tooExpensive(let cost, let instead):
+            .variant(
+                "too_expensive",
+                .record([
+                    "instructions": .nat64(cost.instructions), "instruction_limit": .nat64(cost.budgets.queryInstructions),
+                    "stable_bytes": .nat64(cost.stableBytes), "stable_byte_limit": .nat64(cost.budgets.queryStableBytes),
+                    "instead": .text(bytes(of: instead)),
+                ]))
         }
     }
 }

@@ -47,32 +47,32 @@ extension Classifier {
         let message = try message(of: method)
         let question = try question(message, method)
         let serving = try active()
-        if method == .classifyUpdate { try admitUpdate() }
-        let pixels = try pixels(of: question.picture, serving.model.input)
-        let logits = serving.executor.logits(pixels: pixels)
-        let ranked = Prediction.ranked(
-            logits: logits, logitScale: serving.model.logitScale, top: min(question.top, logits.count))
-        return answer(ranked, serving, signatures[method.rawValue].result)
+        let isUpdate = method == .classifyUpdate
+        if isUpdate, !serving.cost.fitsAQuery { return try continuedClassification(message, question, serving) }
+        try serving.checkQuery()
+        if isUpdate { try admitUpdate() }
+        let logits = try serving.logits(pixels: try pixels(of: question.picture, serving.input))
+        return answer(logits, question, serving, method, spent: 0)
     }
 
     /// The best labels for each of several pictures; one that cannot be read has an error of its own.
     func classifyBatch(_ batch: CandidValue) throws(ClassifierError) -> CandidValue {
         let serving = try active()
+        try serving.checkQuery()
         let images = batch["images"]?.asVector ?? []
-        let classes = serving.model.labels.count
+        let classes = serving.labels.count
         let top = min(
             batch["top"]?.unwrapped?.asUInt32.map { Int(clamping: $0) } ?? Limits.defaultTop, classes)
-        var budget = try BatchBudget(images.count, bytesEach: 16 + top * (16 + serving.longestLabel))
+        var budget = try BatchBudget(images.count, bytesEach: 16 + top * (16 + serving.longestLabel), serving.cost)
         var answers: [CandidValue] = []
         answers.reserveCapacity(images.count)
         for image in images {
             try budget.check(system.performanceCounter())
             do throws(ClassifierError) {
-                let pixels = try pixels(of: Picture(image), serving.model.input)
+                let pixels = try pixels(of: Picture(image), serving.input)
                 let ranked = Prediction.ranked(
-                    logits: serving.executor.logits(pixels: pixels), logitScale: serving.model.logitScale,
-                    top: top)
-                answers.append(.variant("ok", .vector(ranked.map { label($0, serving.model) })))
+                    logits: try serving.logits(pixels: pixels), logitScale: serving.logitScale, top: top)
+                answers.append(.variant("ok", .vector(ranked.map { label($0, serving) })))
             } catch {
                 answers.append(.variant("err", error.value))
             }
@@ -83,9 +83,9 @@ extension Classifier {
         ])
     }
 
-    private func label(_ prediction: Prediction, _ model: QuantizedModel) -> CandidValue {
+    private func label(_ prediction: Prediction, _ serving: Serving<System>) -> CandidValue {
         .record([
-            "index": .nat32(UInt32(prediction.index)), "label": .text(model.labels[prediction.index]),
+            "index": .nat32(UInt32(prediction.index)), "label": .text(serving.labels[prediction.index]),
             "probability": .float32(prediction.probability), "logit": .int32(prediction.logit),
         ])
     }
@@ -102,13 +102,19 @@ extension Classifier {
 
     /// `ok` of an `Answer`: its fields by ascending id are `top`, `model_version`, `instructions`, `model_sha256`,
     /// those of a label `probability`, `label`, `logit`, `index`.
-    private func answer(_ ranked: [Prediction], _ serving: Serving, _ signature: CandidSignature) -> [UInt8] {
-        var writer = CandidWriter(signature, capacity: 64 + 32 * ranked.count)
+    ///
+    /// - Parameter spent: instructions of the messages before this one.
+    func answer(
+        _ logits: [Int32], _ question: Question, _ serving: Serving<System>, _ method: Method, spent: UInt64
+    ) -> [UInt8] {
+        let ranked = Prediction.ranked(
+            logits: logits, logitScale: serving.logitScale, top: min(question.top, logits.count))
+        var writer = CandidWriter(signatures[method.rawValue].result, capacity: 64 + 32 * ranked.count)
         writer.index(0)
         writer.index(ranked.count)
         for prediction in ranked {
             writer.float32(prediction.probability)
-            writer.sized(serving.model.labels[prediction.index])
+            writer.sized(serving.labels[prediction.index])
             writer.int32(prediction.logit)
             writer.nat32(UInt32(prediction.index))
         }
@@ -117,7 +123,7 @@ extension Classifier {
         writer.nat64(0)
         writer.sized(serving.stored.sha256)
         // As late as can be: what follows is the patch and the copy to the system.
-        writer.patch(nat64: system.performanceCounter(), at: counter)
+        writer.patch(nat64: spent &+ system.performanceCounter(), at: counter)
         return writer.bytes
     }
 }

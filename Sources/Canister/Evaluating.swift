@@ -34,6 +34,14 @@ struct TestSetHeader {
     var fileBytes: UInt64 { UInt64(Self.byteCount) + count * UInt64(1 + pictureBytes) }
 }
 
+/// A picture of a test set on its way through a model over several messages.
+struct ScoringRun<System: SystemAPI> {
+    let dataSHA256: [UInt8]
+    let version: UInt64
+    let picture: UInt64
+    let run: StoredRun<StableFile<System>>
+}
+
 extension Classifier {
     /// Scores an uploaded test set with the active model, a slice per call; answers how far it is.
     ///
@@ -51,6 +59,7 @@ extension Classifier {
         guard missing.isEmpty else { throw .missingChunks(missing) }
         var evaluation = try begun(upload, serving)
         let header = try header(upload)
+        let done = evaluation.done
         let scored = try score(&evaluation, header, upload.file, serving)
         system.stableWrite(at: evaluation.confusion.offset, scored)
         evaluation.instructions &+= system.performanceCounter()
@@ -58,6 +67,8 @@ extension Classifier {
         directory.evaluations = [evaluation]
         store.commit(directory)
         certify()
+        // One picture takes more than this message.
+        if evaluation.done == done, let scoring { throw .inProgress(done: scoring.run.done, total: scoring.run.total) }
         return value(of: evaluation)
     }
 
@@ -67,16 +78,18 @@ extension Classifier {
     }
 
     /// The evaluation under way, or a new one once the file is verified and fits the model.
-    private func begun(_ upload: Upload, _ serving: Serving) throws(ClassifierError) -> StoredEvaluation {
+    private func begun(
+        _ upload: Upload, _ serving: Serving<System>
+    ) throws(ClassifierError) -> StoredEvaluation {
         if let stored = store.directory.evaluations.first, stored.dataSHA256 == upload.sha256,
             stored.modelSHA256 == serving.stored.sha256
         {
             return stored
         }
         let header = try header(upload)
-        let input = serving.model.input
+        let input = serving.input
         guard header.height == input.height, header.width == input.width, header.channels == input.channels,
-            header.classes == serving.model.labels.count
+            header.classes == serving.labels.count
         else { throw .badRequest("the test set has other pictures or classes than the model") }
         guard header.fileBytes == upload.size, header.count > 0 else {
             throw .wrongSize(expected: header.fileBytes, found: upload.size)
@@ -91,7 +104,7 @@ extension Classifier {
 
     /// Scores pictures as long as the message allows, at least one; gives the new table.
     private func score(
-        _ evaluation: inout StoredEvaluation, _ header: TestSetHeader, _ file: Region, _ serving: Serving
+        _ evaluation: inout StoredEvaluation, _ header: TestSetHeader, _ file: Region, _ serving: Serving<System>
     ) throws(ClassifierError) -> [UInt8] {
         let classes = header.classes
         var table =
@@ -101,6 +114,7 @@ extension Classifier {
         let pictures = labels + header.count
         var last = system.performanceCounter()
         var dearest: UInt64 = 0
+        var allowance = budgets.sliceStableBytes
         while evaluation.done < header.count {
             guard dearest == 0 || last &+ dearest <= Limits.sliceInstructions else { break }
             let label = Int(system.stableRead(at: labels + evaluation.done, count: 1)[0])
@@ -108,8 +122,8 @@ extension Classifier {
                 throw .badRequest(sentence("a label is no class", "picture", Int(clamping: evaluation.done)))
             }
             let offset = pictures + evaluation.done * UInt64(header.pictureBytes)
-            let logits = serving.executor.logits(
-                pixels: system.stableRead(at: offset, count: header.pictureBytes))
+            let pixels = system.stableRead(at: offset, count: header.pictureBytes)
+            guard let logits = try logits(evaluation, pixels, serving, &allowance) else { break }
             let answer = Prediction.best(logits: logits[...])
             increment(&table, 4 * (label * classes + answer))
             if answer == label { evaluation.correct += 1 }
@@ -119,6 +133,27 @@ extension Classifier {
             last = now
         }
         return table
+    }
+
+    /// The logits of the picture that comes next; nil when this message does not get to their end.
+    private func logits(
+        _ evaluation: StoredEvaluation, _ pixels: [UInt8], _ serving: Serving<System>, _ allowance: inout UInt64
+    ) throws(ClassifierError) -> [Int32]? {
+        guard case .stored(let outline, let file) = serving.engine else { return try serving.logits(pixels: pixels) }
+        var state = ScoringRun(
+            dataSHA256: evaluation.dataSHA256, version: serving.stored.version, picture: evaluation.done,
+            run: StoredRun(outline, file, pixels: pixels))
+        if let known = scoring, known.dataSHA256 == state.dataSHA256, known.version == state.version,
+            known.picture == state.picture
+        {
+            state = known
+        }
+        scoring = state
+        let start = state.run.done
+        guard try advance(state.run, stableBytes: allowance) else { return nil }
+        allowance -= min(allowance, state.run.done - start)
+        scoring = nil
+        return state.run.logits
     }
 
     private func increment(_ table: inout [UInt8], _ offset: Int) {

@@ -7,12 +7,13 @@ extension Classifier {
     /// The integer logits of pictures in any form.
     func logits(_ images: [CandidValue]) throws(ClassifierError) -> CandidValue {
         let serving = try active()
-        var budget = try BatchBudget(images.count, bytesEach: 4 * serving.model.labels.count)
+        try serving.checkQuery()
+        var budget = try BatchBudget(images.count, bytesEach: 4 * serving.labels.count, serving.cost)
         var rows: [CandidValue] = []
         rows.reserveCapacity(images.count)
         for image in images {
             try budget.check(system.performanceCounter())
-            let logits = serving.executor.logits(pixels: try pixels(of: Picture(image), serving.model.input))
+            let logits = try serving.logits(pixels: try pixels(of: Picture(image), serving.input))
             rows.append(.vector(logits.map { .int32($0) }))
         }
         return scores(.vector(rows), serving)
@@ -24,21 +25,18 @@ extension Classifier {
         guard let count = batch["count"]?.asUInt32, let pixels = batch["pixels"]?.asBytes else {
             throw .badRequest("not a batch")
         }
-        let bytesEach = serving.model.input.byteCount
+        try serving.checkQuery()
+        let bytesEach = serving.input.byteCount
         let (expected, overflow) = UInt64(count).multipliedReportingOverflow(by: UInt64(bytesEach))
         guard !overflow, expected == UInt64(pixels.count) else {
             throw .wrongSize(expected: expected, found: UInt64(pixels.count))
         }
-        var budget = try BatchBudget(Int(count), bytesEach: 4 * serving.model.labels.count)
+        var budget = try BatchBudget(Int(count), bytesEach: 4 * serving.labels.count, serving.cost)
         var output: [UInt8] = []
-        output.reserveCapacity(Int(count) * serving.model.labels.count * 4)
+        output.reserveCapacity(Int(count) * serving.labels.count * 4)
         for index in 0..<Int(count) {
             try budget.check(system.performanceCounter())
-            let logits = pixels.withUnsafeBufferPointer { all in
-                serving.executor.logits(
-                    pixels: UnsafeBufferPointer(
-                        rebasing: all[(index * bytesEach)..<((index + 1) * bytesEach)]))
-            }
+            let logits = try serving.logits(pixels: [UInt8](pixels[(index * bytesEach)..<((index + 1) * bytesEach)]))
             for logit in logits {
                 let bits = UInt32(bitPattern: logit)
                 output.append(UInt8(truncatingIfNeeded: bits))
@@ -50,7 +48,7 @@ extension Classifier {
         return scores(.blob(output), serving)
     }
 
-    private func scores(_ logits: CandidValue, _ serving: Serving) -> CandidValue {
+    private func scores(_ logits: CandidValue, _ serving: Serving<System>) -> CandidValue {
         .record([
             "logits": logits, "model_sha256": .blob(serving.stored.sha256),
             "instructions": .nat64(system.performanceCounter()),
@@ -85,8 +83,10 @@ struct BatchBudget {
     private var last: UInt64 = 0
     private var dearest: UInt64 = 0
 
-    init(_ count: Int, bytesEach: Int) throws(ClassifierError) {
-        let fitting = Limits.answerBytes / bytesEach
+    /// - Parameter bytesEach: of the answer for one picture.
+    init(_ count: Int, bytesEach: Int, _ cost: InferenceCost) throws(ClassifierError) {
+        let reads = cost.stableBytes == 0 ? UInt64(count) : cost.budgets.queryStableBytes / cost.stableBytes
+        let fitting = min(Limits.answerBytes / bytesEach, Int(clamping: reads))
         guard count <= fitting else { throw .tooLarge(limit: UInt64(fitting), found: UInt64(count)) }
         self.count = count
     }

@@ -66,8 +66,8 @@ public enum Method: Int, CaseIterable, Sendable {
     /// Who may call it.
     var access: Access {
         switch self {
-        case .beginUpload, .putChunk, .abortUpload, .activate, .rollback, .deleteVersion, .evaluate:
-            .uploaders
+        case .beginUpload, .putChunk, .abortUpload, .evaluate: .trainers
+        case .activate, .rollback, .deleteVersion: .uploaders
         case .grantUploader, .revokeUploader, .grantRole, .revokeRole, .configure: .controllers
         case .downloadChunk, .classify, .classifyUpdate, .classifyComposite, .classifyBatch, .logits,
             .logitsRaw:
@@ -146,7 +146,7 @@ public enum Method: Int, CaseIterable, Sendable {
 
 /// Who may call a method.
 enum Access {
-    /// `readers` are everyone unless the settings say otherwise.
+    /// `readers` are everyone unless the settings say otherwise; uploaders may what trainers may.
     case everyone, readers, uploaders, trainers, controllers
 }
 
@@ -162,6 +162,10 @@ enum Interface {
             "out_of_memory": .null, "quota_exceeded": .record(["limit": .nat64, "found": .nat64]),
             "rate_limited": .record(["retry_after_seconds": .nat64]),
             "in_progress": .record(["done": .nat64, "total": .nat64]),
+            "too_expensive": .record([
+                "instructions": .nat64, "instruction_limit": .nat64, "stable_bytes": .nat64,
+                "stable_byte_limit": .nat64, "instead": .text,
+            ]),
         ])
     }
 

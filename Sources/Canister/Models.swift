@@ -3,22 +3,6 @@ import Digests
 import IC0
 import Inference
 
-/// The active model, its weights packed.
-struct Serving {
-    let stored: StoredModel
-    let model: QuantizedModel
-    let executor: IntegerExecutor
-    /// Bytes of the longest label.
-    let longestLabel: Int
-
-    init(stored: StoredModel, model: QuantizedModel) {
-        self.stored = stored
-        self.model = model
-        executor = IntegerExecutor(model)
-        longestLabel = model.labels.reduce(0) { max($0, $1.count) }
-    }
-}
-
 extension Classifier {
     /// Verifies an uploaded file and serves it from now on; the model served before stays until all is well.
     ///
@@ -29,12 +13,9 @@ extension Classifier {
         let upload = try upload(sha256)
         let missing = missing(upload)
         guard missing.isEmpty else { throw .missingChunks(missing) }
-        guard upload.size <= Limits.modelBytes else {
-            throw .tooLarge(limit: Limits.modelBytes, found: upload.size)
-        }
-        let model = try verifiedModel(upload.file, size: upload.size, sha256: sha256)
+        let (outline, model) = try verifiedModel(upload.file, size: upload.size, sha256: sha256)
 
-        let card = try card(of: model)
+        let card = try card(of: outline)
         let pages = Region.pages(for: UInt64(card.count))
         guard let cardRegion = store.allocate(pages: pages) else { throw .outOfMemory }
         system.stableWrite(at: cardRegion.offset, card)
@@ -48,7 +29,7 @@ extension Classifier {
         directory.models.append(stored)
         directory.uploads.removeAll { $0.sha256 == sha256 }
         directory.dropOldVersions()
-        serving = Serving(stored: stored, model: model)
+        serving = Serving(stored: stored, budgets, model: model)
         store.commit(directory)
         certify()
         return info(stored)
@@ -70,14 +51,14 @@ extension Classifier {
     }
 
     /// The model that answers, or why there is none.
-    func active() throws(ClassifierError) -> Serving {
+    func active() throws(ClassifierError) -> Serving<System> {
         guard let serving else { throw servingFault }
         return serving
     }
 
     private func serve(_ stored: StoredModel) throws(ClassifierError) -> CandidValue {
         if let serving, serving.stored.version == stored.version { return info(serving.stored) }
-        let model = try verifiedModel(stored.file, size: stored.size, sha256: stored.sha256)
+        let (_, model) = try verifiedModel(stored.file, size: stored.size, sha256: stored.sha256)
         var directory = store.directory
         directory.activeVersion = stored.version
         var current = stored
@@ -85,35 +66,14 @@ extension Classifier {
         for index in directory.models.indices where directory.models[index].version == stored.version {
             directory.models[index] = current
         }
-        serving = Serving(stored: current, model: model)
+        serving = Serving(stored: current, budgets, model: model)
         store.commit(directory)
         certify()
         return info(current)
     }
 
-    /// The model in a region whose bytes have this hash.
-    private func verifiedModel(
-        _ region: Region, size: UInt64, sha256: [UInt8]
-    ) throws(ClassifierError) -> QuantizedModel {
-        try verify(region, size: size, sha256: sha256)
-        return try readModel(region, size: size)
-    }
-
-    /// The model in a region that was verified before.
-    func readModel(_ region: Region, size: UInt64) throws(ClassifierError) -> QuantizedModel {
-        try parse(system.stableRead(at: region.offset, count: Int(size)))
-    }
-
-    private func parse(_ bytes: [UInt8]) throws(ClassifierError) -> QuantizedModel {
-        do throws(ModelFileError) {
-            return try ModelFile.read(bytes)
-        } catch {
-            throw .badModel(sentence(error.message, "byte", error.offset))
-        }
-    }
-
     /// What the model says about itself, as Candid.
-    private func card(of model: QuantizedModel) throws(ClassifierError) -> [UInt8] {
+    private func card(of model: ModelOutline) throws(ClassifierError) -> [UInt8] {
         let card: CandidValue = .record([
             "name": .text(model.name),
             "input": .record([

@@ -7,7 +7,7 @@ struct Roles: OptionSet, Equatable, Sendable {
 
     /// Uploads, activates, rolls back, deletes, evaluates.
     static let uploader = Roles(rawValue: 1)
-    /// Trains in the canister.
+    /// Uploads and evaluates, but does not choose what is served.
     static let trainer = Roles(rawValue: 2)
     /// Classifies when only readers may.
     static let reader = Roles(rawValue: 4)

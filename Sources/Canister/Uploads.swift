@@ -42,22 +42,6 @@ struct Manifest: Equatable {
     }
 }
 
-/// One chunk of a file.
-struct Chunk {
-    let sha256: [UInt8]
-    let index: UInt32
-    let data: [UInt8]
-
-    init(_ value: CandidValue) throws(ClassifierError) {
-        guard let sha256 = value["sha256"], let index = value["index"]?.asUInt32,
-            let data = value["data"]?.asBytes
-        else { throw .badRequest("not a chunk") }
-        self.sha256 = try hash(sha256)
-        self.index = index
-        self.data = data
-    }
-}
-
 /// The 32 bytes of a SHA-256.
 func hash(_ value: CandidValue) throws(ClassifierError) -> [UInt8] {
     let bytes = value.asBytes ?? []
@@ -119,36 +103,18 @@ extension Classifier {
         return true
     }
 
-    /// Stores a chunk that has the promised hash; one that is there already changes nothing.
-    func putChunk(_ chunk: Chunk) throws(ClassifierError) -> CandidValue {
-        let upload = try upload(chunk.sha256)
-        guard chunk.index < upload.chunks else {
-            throw .badRequest(sentence("no such chunk", "index", Int(clamping: chunk.index)))
-        }
-        let length = upload.length(ofChunk: chunk.index)
-        guard chunk.data.count == length else {
-            throw .wrongSize(expected: UInt64(length), found: UInt64(chunk.data.count))
-        }
-        let expected = system.stableRead(at: upload.hashOffset(chunk.index), count: 32)
-        let found = SHA256.hash(chunk.data)
-        guard found == expected else { throw .hashMismatch(expected: expected, found: found) }
-        if system.stableRead(at: upload.flagOffset(chunk.index), count: 1) != [1] {
-            let offset = UInt64(chunk.index) * UInt64(upload.chunkBytes)
-            system.stableWrite(at: upload.file.offset + offset, chunk.data)
-            system.stableWrite(at: upload.flagOffset(chunk.index), [1])
-        }
-        return .record(["remaining": .nat32(UInt32(missing(upload).count))])
-    }
-
     func missingChunks(_ sha256: [UInt8]) throws(ClassifierError) -> CandidValue {
         if store.directory.model(sha256: sha256) != nil { return .vector([]) }
         return numbers(missing(try upload(sha256)))
     }
 
-    /// Drops an upload and frees its pages.
+    /// Drops an upload and frees its pages; a trainer only what he began.
     func abortUpload(_ sha256: [UInt8]) throws(ClassifierError) -> CandidValue {
         var directory = store.directory
         guard let index = directory.uploadIndex(sha256: sha256) else { throw .unknownUpload }
+        guard isAllowed(.uploaders) || directory.uploads[index].owner == system.caller() else {
+            throw .notAuthorized
+        }
         directory.uploads.remove(at: index)
         forgetVerification(of: sha256)
         store.commit(directory)

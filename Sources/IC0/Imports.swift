@@ -61,6 +61,10 @@
 
         public func argumentSize() -> Int { Int(msg_arg_data_size()) }
 
+        public func argument(from offset: Int, into buffer: UnsafeMutableRawBufferPointer) {
+            msg_arg_data_copy(buffer.baseAddress, Int32(offset), Int32(buffer.count))
+        }
+
         public func caller() -> [UInt8] {
             Self.copy(size: msg_caller_size(), msg_caller_copy)
         }

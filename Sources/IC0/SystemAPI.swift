@@ -7,6 +7,8 @@ public protocol SystemAPI {
     func argument() -> [UInt8]
     /// The length of the argument in bytes, without copying it.
     func argumentSize() -> Int
+    /// Fills the buffer with the argument's bytes from `offset`. The range must exist.
+    func argument(from offset: Int, into buffer: UnsafeMutableRawBufferPointer)
     /// The principal that sent the message.
     func caller() -> [UInt8]
     /// Whether the principal controls this canister. At most 29 bytes.
@@ -46,6 +48,14 @@ public protocol SystemAPI {
 }
 
 extension SystemAPI {
+    /// Bytes of the argument. The range must exist.
+    public func argument(from offset: Int, count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
+            argument(from: offset, into: UnsafeMutableRawBufferPointer(buffer))
+            initialized = count
+        }
+    }
+
     /// Bytes of stable memory. The range must exist.
     public func stableRead(at offset: UInt64, count: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in

@@ -1,3 +1,5 @@
+import Kernels
+
 /// The rules of one layer, given what arrives at it.
 struct LayerRules {
     let layer: Int
@@ -7,6 +9,8 @@ struct LayerRules {
     let bound: Int
     /// What is known about the layers before.
     let earlier: [LayerPlan]
+    /// The number of weights of a layer whose numbers are still in the file: their ranges are proven later.
+    var unreadWeights: Int?
 
     func plan(_ kind: QuantizedLayer) throws(QuantizedModelError) -> LayerPlan {
         switch kind {
@@ -69,8 +73,9 @@ struct LayerRules {
         guard c.output != .logits else { throw error(.logitsPlacement) }
         return LayerPlan(
             input: input, output: output,
-            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width) &* UInt64(c.weights.count),
-            parameters: c.weights.count + c.bias.count, outputBound: outputBound)
+            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width) &* UInt64(window)
+                &* UInt64(c.outputChannels),
+            parameters: (window + 1) * c.outputChannels, outputBound: outputBound)
     }
 
     private func plan(_ dense: QuantizedDense) throws(QuantizedModelError) -> LayerPlan {
@@ -85,8 +90,8 @@ struct LayerRules {
         return LayerPlan(
             input: input,
             output: ActivationShape(height: 1, width: 1, channels: dense.outputs, isFlat: true),
-            multiplyAccumulates: UInt64(dense.weights.count),
-            parameters: dense.weights.count + dense.bias.count,
+            multiplyAccumulates: UInt64(input.count) &* UInt64(dense.outputs),
+            parameters: (input.count + 1) * dense.outputs,
             outputBound: outputBound)
     }
 
@@ -106,18 +111,30 @@ struct LayerRules {
         output: QuantizedOutput
     ) throws(QuantizedModelError) -> Int {
         let count = try product(inputs, outputs, 1, limit: ModelRules.maximumWeights)
-        guard weights.count == count else {
-            throw error(.weightCount, expected: count, found: weights.count)
-        }
+        let found = unreadWeights ?? weights.count
+        guard found == count else { throw error(.weightCount, expected: count, found: found) }
+        if unreadWeights != nil { return output == .logits ? 0 : try activationBound(output) }
         guard bias.count == outputs else {
             throw error(.biasCount, expected: outputs, found: bias.count)
         }
         guard multipliers.count == outputs else {
             throw error(.multiplierCount, expected: outputs, found: multipliers.count)
         }
+        var magnitudes = QS8Magnitudes(outputs: outputs)
+        weights.withUnsafeBufferPointer { if let base = $0.baseAddress { magnitudes.add(base, rows: inputs) } }
+        let largest = try checkRanges(magnitudes, bias: bias, multipliers: multipliers)
+        guard output != .logits else { return largest }
+        return try activationBound(output)
+    }
+
+    /// The proof that no accumulator and no requantisation leaves its range; gives the largest output.
+    func checkRanges(
+        _ weights: QS8Magnitudes, bias: [Int32], multipliers: [Float]
+    ) throws(QuantizedModelError) -> Int {
+        let (magnitudes, isSymmetric) = weights.total()
+        guard isSymmetric else { throw error(.weightValue) }
         var largest = 0
-        let magnitudes = try self.magnitudes(weights, inputs: inputs, outputs: outputs)
-        for channel in 0..<outputs {
+        for channel in 0..<magnitudes.count {
             let multiplier = multipliers[channel]
             guard multiplier.isFinite, multiplier > 0 else {
                 throw error(.multiplierValue, found: channel)
@@ -130,8 +147,7 @@ struct LayerRules {
             guard product < 4_194_304 else { throw error(.requantisationRange, found: channel) }
             largest = max(largest, Int(product) + 1)
         }
-        guard output != .logits else { return largest }
-        return try activationBound(output)
+        return largest
     }
 
     /// The largest magnitude that a layer's clamp lets through.
@@ -140,28 +156,6 @@ struct LayerRules {
         let limit = Int16(ModelRules.largestActivation)
         guard low >= -limit, low <= 0, high > 0, high <= limit else { throw error(.activationRange) }
         return max(Int(high), -Int(low))
-    }
-
-    /// Σ|weight| of every output.
-    private func magnitudes(
-        _ weights: [Int8], inputs: Int, outputs: Int
-    ) throws(QuantizedModelError) -> [UInt64] {
-        var sums = [UInt64](repeating: 0, count: outputs)
-        var hasMinimum = false
-        weights.withUnsafeBufferPointer { weights in
-            sums.withUnsafeMutableBufferPointer { sums in
-                for input in 0..<inputs {
-                    let row = input &* outputs
-                    for output in 0..<outputs {
-                        let weight = weights[row &+ output]
-                        if weight == Int8.min { hasMinimum = true }
-                        sums[output] &+= UInt64(weight.magnitude)
-                    }
-                }
-            }
-        }
-        guard !hasMinimum else { throw error(.weightValue) }
-        return sums
     }
 
     /// a * b * c, all positive, without overflow where `Int` has 32 bits.

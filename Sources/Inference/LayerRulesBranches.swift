@@ -17,8 +17,9 @@ extension LayerRules {
         guard c.output != .logits else { throw error(.logitsPlacement) }
         return LayerPlan(
             input: input, output: output,
-            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width) &* UInt64(c.weights.count),
-            parameters: c.weights.count + c.bias.count, outputBound: outputBound)
+            multiplyAccumulates: UInt64(output.height) &* UInt64(output.width)
+                &* UInt64(c.kernelHeight * c.kernelWidth * input.channels),
+            parameters: (c.kernelHeight * c.kernelWidth + 1) * input.channels, outputBound: outputBound)
     }
 
     func plan(_ pool: QuantizedAveragePool2d) throws(QuantizedModelError) -> LayerPlan {

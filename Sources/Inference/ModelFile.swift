@@ -4,8 +4,7 @@ import Digests
 public enum ModelFile {
     /// The model in `bytes`, after every count, hash and range has been checked.
     public static func read(_ bytes: [UInt8]) throws(ModelFileError) -> QuantizedModel {
-        let sections = try ModelFileSections(bytes)
-        return try ModelFileReader(bytes, sections).model()
+        try ModelFileReader.model(bytes)
     }
 
     /// The one byte sequence that stands for `model`.

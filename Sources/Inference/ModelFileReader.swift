@@ -1,16 +1,67 @@
-/// Builds a model from the sections of a .deai file.
+/// The numbers of one layer; `weights` are empty where a source leaves them in the file.
+struct LayerTensors {
+    let bias: [Int32]
+    let multipliers: [Float]
+    let weights: [Int8]
+}
+
+/// Where the numbers of the layers come from, in the order of the layers.
+protocol TensorSource {
+    mutating func next(outputs: Int, minorVersion: Int) throws(ModelFileError) -> LayerTensors
+    /// The section must end here.
+    func finish() throws(ModelFileError)
+}
+
+/// What the sections of a .deai file say, before it is known whether they make a model.
+struct ModelParts {
+    let name: [UInt8]
+    let input: InputGeometry
+    let logitScale: Float
+    let layers: [QuantizedLayer]
+    let labels: [[UInt8]]
+    let provenance: [UInt8]
+    /// Where the description of the network starts in the file, and that of each layer.
+    let networkOffset: Int
+    let layerOffsets: [Int]
+
+    /// A broken rule at the place in the file that breaks it.
+    func located(_ error: QuantizedModelError) -> ModelFileError {
+        let offset = layerOffsets.indices.contains(error.layer) ? layerOffsets[error.layer] : networkOffset
+        return ModelFileError(.invalidModel(error), offset: offset)
+    }
+}
+
+/// Reads the sections of a .deai file.
 struct ModelFileReader {
     private let bytes: [UInt8]
-    private let sections: ModelFileSections
+    /// Of network, labels and provenance.
+    private let ranges: [Range<Int>]
+    private let minorVersion: Int
 
-    init(_ bytes: [UInt8], _ sections: ModelFileSections) {
+    /// - Parameter bytes: the file, at least as far as the end of the third section.
+    init(_ bytes: [UInt8], ranges: [Range<Int>], minorVersion: Int) {
         self.bytes = bytes
-        self.sections = sections
+        self.ranges = ranges
+        self.minorVersion = minorVersion
     }
 
-    func model() throws(ModelFileError) -> QuantizedModel {
-        var network = ByteReader(bytes, sections.ranges[0])
-        var tensors = ByteReader(bytes, sections.ranges[3])
+    /// The model of a whole file.
+    static func model(_ bytes: [UInt8]) throws(ModelFileError) -> QuantizedModel {
+        let sections = try ModelFileSections(bytes)
+        let reader = ModelFileReader(bytes, ranges: sections.ranges, minorVersion: sections.minorVersion)
+        var tensors = ByteTensors(reader: ByteReader(bytes, sections.ranges[3]))
+        let parts = try reader.parts(&tensors)
+        do {
+            return try QuantizedModel(
+                name: parts.name, input: parts.input, layers: parts.layers, labels: parts.labels,
+                logitScale: parts.logitScale, provenance: parts.provenance)
+        } catch {
+            throw parts.located(error)
+        }
+    }
+
+    func parts<Source: TensorSource>(_ tensors: inout Source) throws(ModelFileError) -> ModelParts {
+        var network = ByteReader(bytes, ranges[0])
         let start = network.position
         let name = try network.data(try network.u16())
         let input = try geometry(&network)
@@ -28,17 +79,10 @@ struct ModelFileReader {
             layers.append(try layer(&network, &tensors))
         }
         try network.finish(section: 1)
-        try tensors.finish(section: 4)
-        let labels = try self.labels()
-        let provenance = [UInt8](bytes[sections.ranges[2]])
-        do {
-            return try QuantizedModel(
-                name: name, input: input, layers: layers, labels: labels, logitScale: logitScale,
-                provenance: provenance)
-        } catch {
-            let offset = offsets.indices.contains(error.layer) ? offsets[error.layer] : start
-            throw ModelFileError(.invalidModel(error), offset: offset)
-        }
+        try tensors.finish()
+        return ModelParts(
+            name: name, input: input, logitScale: logitScale, layers: layers, labels: try labels(),
+            provenance: [UInt8](bytes[ranges[2]]), networkOffset: start, layerOffsets: offsets)
     }
 
     private func geometry(_ reader: inout ByteReader) throws(ModelFileError) -> InputGeometry {
@@ -52,12 +96,12 @@ struct ModelFileReader {
             scale: try reader.f32())
     }
 
-    private func layer(
-        _ network: inout ByteReader, _ tensors: inout ByteReader
+    private func layer<Source: TensorSource>(
+        _ network: inout ByteReader, _ tensors: inout Source
     ) throws(ModelFileError) -> QuantizedLayer {
         let offset = network.position
         let kind = try network.u8()
-        guard kind <= ModelFileLayout.Kind.flatten || sections.minorVersion >= 1 else {
+        guard kind <= ModelFileLayout.Kind.flatten || minorVersion >= 1 else {
             throw ModelFileError(.unknownKind(Int(kind)), offset: offset)
         }
         switch kind {
@@ -68,7 +112,7 @@ struct ModelFileReader {
             let stride = Int(try network.u8())
             let padding = Int(try network.u8())
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: outputs, minorVersion: sections.minorVersion)
+            let numbers = try tensors.next(outputs: outputs, minorVersion: minorVersion)
             return .conv2d(
                 QuantizedConv2d(
                     outputChannels: outputs, kernelHeight: kernelHeight, kernelWidth: kernelWidth,
@@ -77,7 +121,7 @@ struct ModelFileReader {
         case ModelFileLayout.Kind.dense:
             let outputs = try network.count(limit: ModelRules.maximumChannels)
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: outputs, minorVersion: sections.minorVersion)
+            let numbers = try tensors.next(outputs: outputs, minorVersion: minorVersion)
             return .dense(
                 QuantizedDense(
                     outputs: outputs, weights: numbers.weights, bias: numbers.bias,
@@ -94,7 +138,7 @@ struct ModelFileReader {
             let stride = Int(try network.u8())
             let padding = Int(try network.u8())
             let output = try self.output(&network)
-            let numbers = try Tensors(&tensors, outputs: channels, minorVersion: sections.minorVersion)
+            let numbers = try tensors.next(outputs: channels, minorVersion: minorVersion)
             return .depthwiseConv2d(
                 QuantizedDepthwiseConv2d(
                     kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
@@ -139,7 +183,7 @@ struct ModelFileReader {
     }
 
     private func labels() throws(ModelFileError) -> [[UInt8]] {
-        var reader = ByteReader(bytes, sections.ranges[1])
+        var reader = ByteReader(bytes, ranges[1])
         let start = reader.position
         let count = try reader.u16()
         guard count <= ModelRules.maximumClasses else {
@@ -153,28 +197,47 @@ struct ModelFileReader {
     }
 }
 
-/// Bias, multipliers and weights of one layer.
-private struct Tensors {
-    let bias: [Int32]
-    let multipliers: [Float]
-    let weights: [Int8]
+/// The tensors of a file in memory.
+struct ByteTensors: TensorSource {
+    var reader: ByteReader
 
-    init(_ reader: inout ByteReader, outputs: Int, minorVersion: Int) throws(ModelFileError) {
-        bias = try reader.i32s(outputs)
-        multipliers = try reader.f32s(outputs)
-        let count = try reader.count(limit: ModelRules.maximumWeights)
+    func finish() throws(ModelFileError) { try reader.finish(section: 4) }
+
+    mutating func next(outputs: Int, minorVersion: Int) throws(ModelFileError) -> LayerTensors {
+        let bias = try reader.i32s(outputs)
+        let multipliers = try reader.f32s(outputs)
+        let head = try WeightsHead(&reader, minorVersion: minorVersion)
+        let weights =
+            head.isEntropyCoded
+            ? try EntropyDecoder.weights(&reader, count: head.count, outputs: outputs, length: head.length)
+            : try reader.i8s(head.count)
+        return LayerTensors(bias: bias, multipliers: multipliers, weights: weights)
+    }
+}
+
+/// What precedes the weights of a layer.
+struct WeightsHead {
+    static let byteCount = 9
+
+    let count: Int
+    let isEntropyCoded: Bool
+    /// Bytes that the weights take in the file.
+    let length: Int
+
+    init(_ reader: inout ByteReader, minorVersion: Int) throws(ModelFileError) {
+        count = try reader.count(limit: ModelRules.maximumWeights)
         let encodingOffset = reader.position
         let encoding = try reader.u8()
         let lengthOffset = reader.position
-        let length = try reader.count(limit: ModelRules.maximumWeights)
+        length = try reader.count(limit: ModelRules.maximumWeights)
         switch encoding {
         case ModelFileLayout.Encoding.raw:
             guard length == count else {
                 throw ModelFileError(.countTooLarge(limit: count, found: length), offset: lengthOffset)
             }
-            weights = try reader.i8s(count)
+            isEntropyCoded = false
         case ModelFileLayout.Encoding.entropyCoded where minorVersion >= 2:
-            weights = try EntropyDecoder.weights(&reader, count: count, outputs: outputs, length: length)
+            isEntropyCoded = true
         default:
             throw ModelFileError(.unknownEncoding(Int(encoding)), offset: encodingOffset)
         }

@@ -17,9 +17,11 @@ enum ModelRules {
     static let largestActivation = 255
 
     /// The plan of every layer; throws at the first rule that is broken.
+    ///
+    /// - Parameter unreadWeights: how many weights each layer has, where only the shapes are to be checked.
     static func check(
         name: [UInt8], input: InputGeometry, layers: [QuantizedLayer], labels: [[UInt8]],
-        logitScale: Float, provenance: [UInt8]
+        logitScale: Float, provenance: [UInt8], unreadWeights: [Int]? = nil
     ) throws(QuantizedModelError) -> [LayerPlan] {
         try checkTexts(name: name, labels: labels, provenance: provenance)
         guard logitScale.isFinite, logitScale > 0 else { throw QuantizedModelError(.logitScale) }
@@ -34,7 +36,8 @@ enum ModelRules {
         var total: UInt64 = 0
         for index in 0..<layers.count {
             let rules = LayerRules(
-                layer: index, isLast: index == layers.count - 1, input: shape, bound: bound, earlier: plans)
+                layer: index, isLast: index == layers.count - 1, input: shape, bound: bound, earlier: plans,
+                unreadWeights: unreadWeights?[index])
             let plan = try rules.plan(layers[index])
             let (sum, overflow) = total.addingReportingOverflow(plan.multiplyAccumulates)
             guard !overflow else { throw QuantizedModelError(.tooLarge, layer: index) }

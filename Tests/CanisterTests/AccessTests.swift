@@ -42,6 +42,33 @@ import Testing
             try canister.call(.putChunk, file.chunk(1), caller: uploader).err == .variant("not_authorized"))
     }
 
+    /// Trainers bring files and have them scored; what is served, and other people's uploads, is not theirs.
+    @Test func trainersUploadAndEvaluateOnly() throws {
+        let canister = try TestCanister()
+        let trainer = TestSystem.uploader
+        let grant = CandidValue.record(["who": .principal(trainer), "role": .variant("trainer")])
+        _ = try canister.call(.grantRole, grant)
+        try canister.activate(TestFile(seed: 1))
+        let mine = try TestFile(seed: 2)
+        let other = try TestFile(seed: 3)
+        _ = try canister.call(.beginUpload, other.manifest)
+        #expect(try canister.call(.beginUpload, mine.manifest, caller: trainer).ok != nil)
+        for index in mine.chunks.indices {
+            #expect(try canister.call(.putChunk, mine.chunk(index), caller: trainer).ok != nil)
+        }
+        #expect(canister.isAccepted("evaluate", caller: trainer))
+        #expect(try canister.call(.evaluate, .blob(mine.sha256), caller: trainer).err?.payload(of: "bad_request") != nil)
+        for (method, argument) in [
+            (Method.activate, CandidValue.blob(mine.sha256)), (.rollback, .nat64(1)), (.deleteVersion, .nat64(1)),
+            (.abortUpload, .blob(other.sha256)),
+        ] {
+            #expect(try canister.call(method, argument, caller: trainer).err == .variant("not_authorized"))
+        }
+        #expect(!canister.isAccepted("activate", caller: trainer))
+        #expect(try canister.call(.abortUpload, .blob(mine.sha256), caller: trainer).ok == .null)
+        #expect(try canister.call(.modelInfo).ok?["version"] == .nat64(1))
+    }
+
     @Test func theListOfUploadersIsBoundedAndHasNoDoubles() throws {
         let canister = try TestCanister()
         #expect(try canister.call(.grantUploader, .principal(TestSystem.anonymous)).err != nil)

@@ -31,6 +31,13 @@ final class TestSystem: SystemAPI {
 
     func argument() -> [UInt8] { message }
     func argumentSize() -> Int { message.count }
+
+    func argument(from offset: Int, into buffer: UnsafeMutableRawBufferPointer) {
+        message.withUnsafeBytes {
+            buffer.copyMemory(from: .init(rebasing: $0[offset..<(offset + buffer.count)]))
+        }
+    }
+
     func caller() -> [UInt8] { currentCaller }
     func isController(_ principal: [UInt8]) -> Bool { controllers.contains(principal) }
     func canisterSelf() -> [UInt8] { [0, 0, 0, 0, 0, 0, 0, 7, 1, 1] }
@@ -78,18 +85,20 @@ final class TestSystem: SystemAPI {
 final class TestCanister {
     let system = TestSystem()
     private(set) var classifier: Classifier<TestSystem>
+    private let budgets: Budgets
 
     private let assets: [WebAsset]
 
-    init(assets: [WebAsset] = []) throws {
+    init(assets: [WebAsset] = [], budgets: Budgets = Budgets()) throws {
         self.assets = assets
-        classifier = Classifier(system: system, assets: assets)
+        self.budgets = budgets
+        classifier = Classifier(system: system, assets: assets, budgets: budgets)
         try classifier.install()
     }
 
     /// A new heap over the same stable memory.
     func upgrade() throws {
-        classifier = Classifier(system: system, assets: assets)
+        classifier = Classifier(system: system, assets: assets, budgets: budgets)
         try classifier.restore()
     }
 
