@@ -3,17 +3,19 @@ extension PixelImage {
     public func converted(channels: Int) -> PixelImage {
         precondition(channels == 1 || channels == 3, "grey or RGB")
         if channels == self.channels { return self }
-        let count = width * height
-        var result = [UInt8](repeating: 0, count: count * channels)
-        for i in 0..<count {
-            if channels == 1 {
-                let sum = 77 * Int(pixels[3 * i]) + 150 * Int(pixels[3 * i + 1]) + 29 * Int(pixels[3 * i + 2])
-                result[i] = UInt8((sum + 128) >> 8)
-            } else {
-                for c in 0..<3 { result[3 * i + c] = pixels[i] }
+        return made(width: width, height: height, channels: channels) { from, to in
+            for i in 0..<width * height {
+                if channels == 1 {
+                    let (red, green, blue) = (from[3 &* i], from[3 &* i &+ 1], from[3 &* i &+ 2])
+                    let sum = 77 &* UInt32(red) &+ 150 &* UInt32(green) &+ 29 &* UInt32(blue)
+                    to[i] = UInt8(truncatingIfNeeded: (sum &+ 128) &>> 8)
+                } else {
+                    to[3 &* i] = from[i]
+                    to[3 &* i &+ 1] = from[i]
+                    to[3 &* i &+ 2] = from[i]
+                }
             }
         }
-        return PixelImage(width: width, height: height, channels: channels, pixels: result)
     }
 
     /// At another size by a triangle filter in integers, widened when shrinking so that no pixel is left out;
@@ -25,25 +27,19 @@ extension PixelImage {
         var image = self
         if width != image.width {
             let taps = ResizeTaps(from: image.width, to: width)
-            var result = [UInt8](repeating: 0, count: width * image.height * channels)
-            for y in 0..<image.height {
-                for x in 0..<width {
-                    for c in 0..<channels {
-                        result[(y * width + x) * channels + c] = taps.blend(
-                            x, image.pixels, start: y * image.width * channels + c, step: channels)
-                    }
+            image = image.made(width: width, height: image.height, channels: channels) { from, to in
+                for y in 0..<self.height {
+                    taps.blendAcross(
+                        from + y * self.width * channels, into: to + y * width * channels, channels: channels)
                 }
             }
-            image = PixelImage(width: width, height: image.height, channels: channels, pixels: result)
         }
         if height != image.height {
             let taps = ResizeTaps(from: image.height, to: height)
             let row = width * channels
-            var result = [UInt8](repeating: 0, count: row * height)
-            for y in 0..<height {
-                for i in 0..<row { result[y * row + i] = taps.blend(y, image.pixels, start: i, step: row) }
+            image = image.made(width: width, height: height, channels: channels) { from, to in
+                for y in 0..<height { taps.blendDown(from, into: to + y * row, row: row, to: y) }
             }
-            image = PixelImage(width: width, height: height, channels: channels, pixels: result)
         }
         return image
     }
@@ -52,64 +48,20 @@ extension PixelImage {
     public func fitted(width: Int, height: Int, channels: Int) -> PixelImage {
         converted(channels: channels).resized(width: width, height: height)
     }
-}
 
-/// For each output position the first input it looks at and its weights.
-private struct ResizeTaps {
-    private let firsts: [Int]
-    private let starts: [Int]
-    private let weights: [Int32]
-
-    private static let one: Int64 = 1 << 14
-
-    /// Output x is centred at (2x + 1) * from / (2 * to) in input pixels; the triangle's half width is one output
-    /// pixel when shrinking and one input pixel when growing. All positions are multiples of 1 / (2 * to).
-    init(from: Int, to: Int) {
-        var firsts: [Int] = []
-        var starts = [0]
-        var weights: [Int32] = []
-        let reach = Int64(2 * max(from, to))
-        for x in 0..<to {
-            let centre = Int64(2 * x + 1) * Int64(from)
-            var raw: [Int64] = []
-            var first = 0
-            var sum: Int64 = 0
-            let lowest = max(0, (centre - reach) / Int64(2 * to) - 1)
-            let highest = min(Int64(from - 1), (centre + reach) / Int64(2 * to) + 1)
-            for i in lowest...highest {
-                let place = (2 * i + 1) * Int64(to)
-                let weight = reach - (place > centre ? place - centre : centre - place)
-                guard weight > 0 else { continue }
-                if raw.isEmpty { first = Int(i) }
-                raw.append(weight)
-                sum += weight
+    /// Another picture whose pixels `body` makes from these, all of them.
+    private func made(
+        width: Int, height: Int, channels: Int,
+        _ body: (_ from: UnsafePointer<UInt8>, _ to: UnsafeMutablePointer<UInt8>) -> Void
+    ) -> PixelImage {
+        let count = width * height * channels
+        let result = pixels.withUnsafeBufferPointer { from in
+            [UInt8](unsafeUninitializedCapacity: count) { to, made in
+                guard let from = from.baseAddress, let to = to.baseAddress else { return }
+                body(from, to)
+                made = count
             }
-            // Round each weight, and give what is left over to the largest.
-            var left = ResizeTaps.one
-            var largest = 0
-            var rounded: [Int64] = []
-            for k in 0..<raw.count {
-                rounded.append((raw[k] * ResizeTaps.one * 2 + sum) / (2 * sum))
-                left -= rounded[k]
-                if raw[k] > raw[largest] { largest = k }
-            }
-            rounded[largest] += left
-            firsts.append(first)
-            for weight in rounded { weights.append(Int32(weight)) }
-            starts.append(weights.count)
         }
-        self.firsts = firsts
-        self.starts = starts
-        self.weights = weights
-    }
-
-    func blend(_ x: Int, _ pixels: [UInt8], start: Int, step: Int) -> UInt8 {
-        var sum: Int32 = 1 << 13
-        var at = start + firsts[x] * step
-        for k in starts[x]..<starts[x + 1] {
-            sum += weights[k] * Int32(pixels[at])
-            at += step
-        }
-        return UInt8(min(max(sum >> 14, 0), 255))
+        return PixelImage(width: width, height: height, channels: channels, pixels: result)
     }
 }

@@ -59,6 +59,28 @@ import Testing
         for x in 0..<to { #expect(abs(Double(across[x]) - expected[x]) <= 0.51 + Double(from) / 128) }
     }
 
+    @Test("the bits of the same filter in plain loops", arguments: [1, 3], [1, 2, 7, 8, 9, 28, 65, 300])
+    func plainLoops(channels: Int, from: Int) {
+        let image = Self.picture(from, from, channels)
+        for to in [1, 2, 3, 5, 8, 9, 28, 64, 301] where to != from {
+            let taps = ReferenceTaps(from: from, to: to)
+            for (width, height) in [(to, from), (from, to)] {
+                let found = image.resized(width: width, height: height).pixels
+                var expected: [UInt8] = []
+                for y in 0..<height {
+                    for i in 0..<width * channels {
+                        let (x, c) = (i / channels, i % channels)
+                        expected.append(
+                            width == to
+                                ? taps.blend(x, image.pixels, start: y * from * channels + c, step: channels)
+                                : taps.blend(y, image.pixels, start: i, step: from * channels))
+                    }
+                }
+                #expect(found == expected, "\(from) to \(width)x\(height)")
+            }
+        }
+    }
+
     @Test("mirrored in, mirrored out")
     func symmetry() {
         let image = Self.picture(31, 1, 1)
@@ -66,5 +88,65 @@ import Testing
         let a = image.resized(width: 12, height: 1).pixels
         let b = mirrored.resized(width: 12, height: 1).pixels
         for x in 0..<12 { #expect(abs(Int(a[x]) - Int(b[11 - x])) <= 1) }
+    }
+}
+
+/// For each output position the first input it looks at and its weights.
+private struct ReferenceTaps {
+    private let firsts: [Int]
+    private let starts: [Int]
+    private let weights: [Int32]
+
+    private static let one: Int64 = 1 << 14
+
+    /// Output x is centred at (2x + 1) * from / (2 * to) in input pixels; the triangle's half width is one output
+    /// pixel when shrinking and one input pixel when growing. All positions are multiples of 1 / (2 * to).
+    init(from: Int, to: Int) {
+        var firsts: [Int] = []
+        var starts = [0]
+        var weights: [Int32] = []
+        let reach = Int64(2 * max(from, to))
+        for x in 0..<to {
+            let centre = Int64(2 * x + 1) * Int64(from)
+            var raw: [Int64] = []
+            var first = 0
+            var sum: Int64 = 0
+            let lowest = max(0, (centre - reach) / Int64(2 * to) - 1)
+            let highest = min(Int64(from - 1), (centre + reach) / Int64(2 * to) + 1)
+            for i in lowest...highest {
+                let place = (2 * i + 1) * Int64(to)
+                let weight = reach - (place > centre ? place - centre : centre - place)
+                guard weight > 0 else { continue }
+                if raw.isEmpty { first = Int(i) }
+                raw.append(weight)
+                sum += weight
+            }
+            // Round each weight, and give what is left over to the largest.
+            var left = ReferenceTaps.one
+            var largest = 0
+            var rounded: [Int64] = []
+            for k in 0..<raw.count {
+                rounded.append((raw[k] * ReferenceTaps.one * 2 + sum) / (2 * sum))
+                left -= rounded[k]
+                if raw[k] > raw[largest] { largest = k }
+            }
+            rounded[largest] += left
+            firsts.append(first)
+            for weight in rounded { weights.append(Int32(weight)) }
+            starts.append(weights.count)
+        }
+        self.firsts = firsts
+        self.starts = starts
+        self.weights = weights
+    }
+
+    func blend(_ x: Int, _ pixels: [UInt8], start: Int, step: Int) -> UInt8 {
+        var sum: Int32 = 1 << 13
+        var at = start + firsts[x] * step
+        for k in starts[x]..<starts[x + 1] {
+            sum += weights[k] * Int32(pixels[at])
+            at += step
+        }
+        return UInt8(min(max(sum >> 14, 0), 255))
     }
 }
