@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The canister's page in headless Chromium, against an emulator of its own.
-#   scripts/page-test.sh [MODEL.deai]           the tests; without a model one is trained on the sample
+#   scripts/page-test.sh [MODEL.deai [--only TEXT]]  the tests; without a model one is trained on the sample
 #   scripts/page-test.sh --all MODEL.deai       logits of 10,000 Fashion-MNIST test images: native = canister = browser
 #   scripts/page-test.sh --screenshots MODEL.deai FOLDER
 # Chromium comes from Debian and is installed when it is missing. DEAI_TRAIN names another tool, CANISTER_WASM another
@@ -31,8 +31,13 @@ case ${1:-} in
     "")
         work=$(mktemp -d)
         trap 'rm -rf "$work"' EXIT
-        "$DEAI_TRAIN" fit --dataset datasets/fashion-mnist-sample --model lenet5 --epochs 3 --seed 1 --run "$work/run" >/dev/null
-        "$DEAI_TRAIN" export "$work/run" --int8 -o "$work/model.deai" >/dev/null
+        if ! {
+            "$DEAI_TRAIN" fit --dataset datasets/fashion-mnist-sample --model lenet5 --epochs 3 --seed 1 --run "$work/run" &&
+            "$DEAI_TRAIN" export "$work/run" --int8 -o "$work/model.deai"
+        } >"$work/log" 2>&1; then
+            cat "$work/log" >&2
+            exit 1
+        fi
         python3 Tests/Page/page.py "$work/model.deai" ;;
     *)
         exec python3 Tests/Page/page.py "$@" ;;

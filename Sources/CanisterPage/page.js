@@ -8,6 +8,8 @@ const bytesText = (size) => (size < 1e6 ? `${number(Number(size))} bytes` : `${(
 const SHOWN = 5;
 // A larger model is not downloaded without being asked for.
 const UNASKED_BYTES = 16 << 20;
+// What a browser can hold twice, as a file and with its weights unpacked.
+const DEVICE_BYTES = 512 << 20;
 const PNG_BYTES = 1_900_000;
 const PNG_SIDE = 2048;
 
@@ -138,7 +140,9 @@ async function start() {
     : "The subnet's signature on the certificate (BLS12-381) was checked here, on this device, with the root key of the Internet Computer.");
   prove("yes", `Certified ${state.proven.time.toLocaleTimeString()}: version ${state.proven.version}, its provenance, and that the file has SHA-256`,
     hex(state.proven.sha256));
-  if (told.model.size > UNASKED_BYTES) {
+  if (told.model.size > DEVICE_BYTES) {
+    facts("device", `With ${bytesText(told.model.size)} this model is too large for a browser.`);
+  } else if (told.model.size > UNASKED_BYTES) {
     facts("device", "A large model: it is downloaded when you ask for it.");
     $("load").hidden = false;
     $("load").textContent = `Download ${bytesText(told.model.size)}`;

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -388,6 +389,8 @@ def main():
     parser.add_argument("--screenshots", metavar="FOLDER")
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     options = parser.parse_args()
+    # Ended from outside, it still ends its emulator and its browser.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     pictures = pictures_of(options.pictures)
     with Deployment(options.model) as deployment, Browser() as browser:
         if options.all:

@@ -47,11 +47,11 @@ struct WebResponse {
     /// The hash under which the tree lists this response with a body of the given SHA-256.
     func certifiedHash(body sha256: [UInt8]) -> [UInt8] {
         var fields: [[UInt8]] = []
-        for header in headers { fields.append(Self.field(bytes(of: header.name), bytes(of: header.value))) }
-        fields.append(Self.field(bytes(of: "ic-certificateexpression"), bytes(of: Self.expression)))
-        fields.append(
-            SHA256.hash(bytes(of: ":ic-cert-status")) + SHA256.hash(CertifiedTree.natural(UInt64(status))))
-        fields.sort { $0.lexicographicallyPrecedes($1) }
+        for header in headers {
+            fields.insertInOrder(Self.field(bytes(of: header.name), bytes(of: header.value)))
+        }
+        fields.insertInOrder(Self.field(bytes(of: "ic-certificateexpression"), bytes(of: Self.expression)))
+        fields.insertInOrder(Self.field(bytes(of: ":ic-cert-status"), CertifiedTree.natural(UInt64(status))))
         var all: [UInt8] = []
         for field in fields { all += field }
         return SHA256.hash(SHA256.hash(all) + sha256)
@@ -79,5 +79,18 @@ struct WebResponse {
 
     private static func pair(_ name: StaticString, _ value: [UInt8]) -> CandidValue {
         .tuple([.text(bytes(of: name)), .text(value)])
+    }
+}
+
+extension [[UInt8]] {
+    /// Puts a text at its place among others that are in order.
+    ///
+    /// The lists here are short, and the code of a general sort is long.
+    @discardableResult
+    mutating func insertInOrder(_ text: [UInt8]) -> Int {
+        var place = count
+        while place > 0, text.lexicographicallyPrecedes(self[place - 1]) { place -= 1 }
+        insert(text, at: place)
+        return place
     }
 }

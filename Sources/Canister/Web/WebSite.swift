@@ -69,14 +69,18 @@ struct WebSite {
 
     /// The tree below `http_expr` while a model of this hash is served; nil: none is.
     func tree(modelSHA256: [UInt8]?) -> CertifiedTree {
-        var parts = pages.map { (label: $0.name, tree: below(Self.exactly, [$0.hash])) }
-        parts.append((Self.others, answers([missing.hash])))
+        var labels: [[UInt8]] = []
+        var parts: [CertifiedTree] = []
+        func add(_ label: [UInt8], _ tree: CertifiedTree) {
+            parts.insert(.labeled(label, tree), at: labels.insertInOrder(label))
+        }
+        for page in pages { add(page.name, below(Self.exactly, [page.hash])) }
+        add(Self.others, answers([missing.hash]))
         if let modelSHA256 {
             let hash = Self.model.certifiedHash(body: modelSHA256)
-            parts.append((refused.name, below(Self.exactly, [hash, refused.hash])))
+            add(refused.name, below(Self.exactly, [hash, refused.hash]))
         }
-        parts.sort { $0.label.lexicographicallyPrecedes($1.label) }
-        return .level(parts.map { .labeled($0.label, $0.tree) })
+        return .level(parts)
     }
 
     private func below(_ label: [UInt8], _ hashes: [[UInt8]]) -> CertifiedTree {
@@ -84,7 +88,8 @@ struct WebSite {
     }
 
     private func answers(_ hashes: [[UInt8]]) -> CertifiedTree {
-        let sorted = hashes.sorted { $0.lexicographicallyPrecedes($1) }
+        var sorted: [[UInt8]] = []
+        for hash in hashes { sorted.insertInOrder(hash) }
         return .labeled(expressionHash, .labeled([], .level(sorted.map { .labeled($0, .leaf([])) })))
     }
 }
