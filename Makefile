@@ -3,7 +3,7 @@ SHELL = /bin/bash
 .SHELLFLAGS = -eo pipefail -c
 SWIFT_BUILD = swift build -c release --build-tests
 
-.PHONY: all setup build canister demo test conformance bench load clean
+.PHONY: all setup build canister demo test check conformance kill bench load clean
 
 all: build canister
 
@@ -20,7 +20,10 @@ canister:
 demo: build canister
 	@scripts/demo.sh
 
-test: build canister
+test: check conformance
+
+# Everything that needs no network.
+check: build canister
 	@scripts/check-embedded.sh
 	swift test -c release --skip-build --disable-testable-imports 2>&1 | grep -vE '^(◇|✔ Test (case|[a-zA-Z0-9_"]+\())'
 	@scripts/end-to-end.sh
@@ -28,6 +31,11 @@ test: build canister
 # Public Internet Computer clients and the scenario list, through HTTP; installs the clients with pip.
 conformance: build
 	@scripts/conformance.sh
+
+# The emulator killed at INSTANTS random instants under a load of updates; `make check` has 20.
+INSTANTS = 100
+kill: build
+	DEAI_KILL_INSTANTS=$(INSTANTS) swift test -c release --skip-build --disable-testable-imports --filter KillTests
 
 bench: build
 	@scripts/bench.sh

@@ -9,20 +9,34 @@ cd "$(dirname "$0")/.."
 packages=(icp-py-core==2.3.1 ic-py==1.0.1 pocket_ic==3.1.2 py-arkworks-bls12381==0.5.0 'cbor2<6')
 environment=.deps/conformance
 if [ "$(cat $environment/packages 2>/dev/null)" != "${packages[*]}" ]; then
-    echo "installing the clients: ${packages[*]}"
+    echo "conformance: installing ${packages[*]}"
     rm -rf $environment
-    python3 -m venv $environment
-    $environment/bin/pip install --quiet --disable-pip-version-check "${packages[@]}"
+    if ! python3 -m venv $environment; then
+        echo "conformance: Python cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2
+        exit 69
+    fi
+    if ! $environment/bin/pip install --quiet --disable-pip-version-check --retries 2 "${packages[@]}"; then
+        rm -rf $environment
+        echo "conformance: the public clients cannot be installed from PyPI: is there a network?" \
+            "\`make check\` runs every test that needs none." >&2
+        exit 69
+    fi
     echo "${packages[*]}" > $environment/packages
 fi
 
-DEAI_TRAIN=$(realpath "${DEAI_TRAIN:-.build/release/deai-train}")
+if [ ! -x "${DEAI_TRAIN:=.build/release/deai-train}" ]; then
+    echo "conformance: there is no $DEAI_TRAIN: run \`make build\`, or name a tool in DEAI_TRAIN" >&2
+    exit 69
+fi
+DEAI_TRAIN=$(realpath "$DEAI_TRAIN")
 export DEAI_TRAIN POCKET_IC_BIN="$PWD/scripts/pocket-ic" PYTHONDONTWRITEBYTECODE=1
 failed=()
 for suite in "${@:-scenarios clients gateway pocket}"; do
     # Unquoted: the default is a list in one word.
     for name in $suite; do
-        timeout 150 $environment/bin/python "Tests/Conformance/$name.py" || failed+=("$name")
+        start=$SECONDS
+        timeout 300 $environment/bin/python "Tests/Conformance/$name.py" || failed+=("$name")
+        echo "$name: $((SECONDS - start)) s"
     done
 done
 if [ ${#failed[@]} -gt 0 ]; then

@@ -209,7 +209,40 @@ if mkdir small && mount -t tmpfs -o size=1300k none small 2>/dev/null; then
     umount small
 fi
 check "bad input changed a checkpoint" test "$before" = "$(digest whole/checkpoints/last.ckpt)"
+
+echo "end-to-end: cycles, logs, and the state as a whole"
+expect 0 'frozen in +[0-9.,]+ days' "$tool" canister status classifier "${at[@]}"
+expect 0 'topped up .*1,000,000' "$tool" canister top-up classifier --cycles 1000000 "${at[@]}"
+id=$("$tool" canister id classifier "${at[@]}")
+expect 0 'running.*module_hash|module_hash.*running' "$tool" canister call aaaaa-aa canister_status \
+    "(record { canister_id = principal \"$id\" })" "${at[@]}"
+expect 64 'local network' "$tool" canister top-up aaaaa-aa --network ic
+expect 0 'deai_messages_total' curl -sS "$network/metrics"
+for command in "clean --yes" "snapshot save saved" "snapshot restore saved --yes"; do
+    expect 69 'emulator stop' "$tool" emulator $command --state "$state"
+done
+expect 0 'stopped canister' "$tool" canister stop classifier "${at[@]}"
+expect 1 'IC0508' "$tool" query good.png "${at[@]}"
+expect 0 'started canister' "$tool" canister start classifier "${at[@]}"
 expect 0 'stopped' "$tool" emulator stop --state "$state"
+expect 0 'saved' "$tool" emulator snapshot save saved --state "$state"
+expect 64 'exists' "$tool" emulator snapshot save saved --state "$state"
+expect 64 '\-\-yes' "$tool" emulator clean --state "$state"
+expect 0 'ready' "$tool" emulator start --background --port "$port" --state "$state" --log-level debug
+expect 0 'stopped' "$tool" canister stop classifier "${at[@]}"
+expect 0 'deleted' "$tool" canister delete classifier "${at[@]}"
+expect 1 'not found' "$tool" query good.png "${at[@]}"
+expect 0 'method=delete_canister' cat "$state/emulator.log"
+expect 0 'stopped' "$tool" emulator stop --state "$state"
+expect 64 '\-\-yes' "$tool" emulator snapshot restore saved --state "$state"
+expect 65 'no snapshot' "$tool" emulator snapshot restore "$sample" --yes --state "$state"
+expect 0 'is that of saved' "$tool" emulator snapshot restore saved --yes --state "$state"
+expect 0 'ready' "$tool" emulator start --background --port "$port" --state "$state"
+expect 0 '200 of 200' "$tool" verify-onchain model.deai "${at[@]}"
+expect 0 'stopped' "$tool" emulator stop --state "$state"
+expect 0 'removed' "$tool" emulator clean --yes --state "$state"
+check "a cleaned state leaves files behind" test ! -e "$state"
+expect 0 'no emulator state' "$tool" emulator clean --yes --state "$state"
 
 echo "$passed passed, $failed failed"
 test $failed = 0

@@ -23,7 +23,8 @@ performance_counter:i:l is_controller:ii:i in_replicated_execution::i cost_call:
 env_var_count::i env_var_name_size:i:i env_var_name_copy:iiii: env_var_name_exists:ii:i env_var_value_size:ii:i
 env_var_value_copy:iiiii: debug_print:ii: trap:ii: msg_cycles_available::l msg_cycles_refunded::l
 msg_cycles_accept:l:l canister_cycle_balance::l call_cycles_add:l: stable_size::i stable_grow:i:i
-stable_write:iii: stable_read:iii:
+stable_write:iii: stable_read:iii: mint_cycles128:lli: msg_caller_info_data_size::i msg_caller_info_data_copy:iii:
+msg_caller_info_signer_size::i msg_caller_info_signer_copy:iii:
 """.split()]
 IC0 = 48
 NAMES = {name: IC0 + index for index, (name, _, _) in enumerate(FUNCTIONS)}
@@ -63,8 +64,9 @@ def name(text): return leb128(len(text)) + text.encode()
 def section(number, body): return bytes([number]) + leb128(len(body)) + body
 
 
-def module(without=None):
-    """The module; `without` leaves out the imports whose names begin so, and their operations trap."""
+def module(without=None, persistent=False):
+    """The module; `without` leaves out the imports whose names begin so, and their operations trap; `persistent` marks
+    it as made for upgrades that keep the heap."""
     types, imports = [], []
 
     def type_index(parameters, results):
@@ -183,7 +185,8 @@ def module(without=None):
         + section(7, vector([name(key) + b"\x00" + leb128(index) for key, index in exports.items()]))
         + section(9, vector(elements)) + section(10, vector(codes))
         + custom("icp:public candid:service", b"service : { run : (blob) -> () }")
-        + custom("icp:private secret", b"for controllers only"))
+        + custom("icp:private secret", b"for controllers only")
+        + (custom("icp:private enhanced-orthogonal-persistence", b"") if persistent else b""))
 
 
 class Program:

@@ -143,4 +143,14 @@ struct RequestTests {
             #expect(throws: AuthenticationError.self) { try envelope.authenticate(now: 10) }
         }
     }
+
+    /// 100 days of burn, of which the freezing threshold asks for 30.
+    @Test(arguments: [
+        (100.0, 1.0, UInt64(2_592_000), Double?.some(70)), (10, 1, 2_592_000, 0), (100, 0, 2_592_000, nil),
+        (100, 4, 0, 25),
+    ])
+    func daysUntilFrozen(cycles: Double, burned: Double, threshold: UInt64, days: Double?) {
+        #expect(
+            CanisterStatus.daysUntilFrozen(cycles: cycles, burnedPerDay: burned, thresholdSeconds: threshold) == days)
+    }
 }

@@ -1,7 +1,12 @@
 #if !hasFeature(Embedded)
     /// Parses types and interface files.
     struct TypeParser {
+        /// Types and values may nest this deep, as the binary form may; a text comes from anybody.
+        static let maximumDepth = 512
+
         var lexer: Lexer
+        private var depth = 0
+        private var indices: [String: Int] = [:]
         private var definitions: [CandidType?] = []
         private var result = CandidText.Interface()
 
@@ -54,8 +59,18 @@
             return .definition(definitionIndex(try name()))
         }
 
+        /// Call at the start of each type and value, and `leave` at its end.
+        mutating func enter() throws(CandidText.Failure) {
+            guard depth < Self.maximumDepth else { throw lexer.failure("more than \(Self.maximumDepth) levels") }
+            depth += 1
+        }
+
+        mutating func leave() { depth -= 1 }
+
         /// One type.
         mutating func type() throws(CandidText.Failure) -> CandidType {
+            try enter()
+            defer { leave() }
             guard case .name(let word) = lexer.token else { throw lexer.failure("expected a type") }
             try lexer.advance()
             switch word {
@@ -79,7 +94,8 @@
         ]
 
         private mutating func definitionIndex(_ name: String) -> Int {
-            if let known = result.definitionNames.firstIndex(of: name) { return known }
+            if let known = indices[name] { return known }
+            indices[name] = definitions.count
             result.definitionNames.append(name)
             definitions.append(nil)
             return definitions.count - 1
@@ -129,7 +145,7 @@
                 try lexer.advance()
                 let isType =
                     Self.primitives[name] != nil || Self.constructors.contains(name)
-                    || result.definitionNames.contains(name)
+                    || indices[name] != nil
                 if lexer.token == .symbol(":") || !isType && lexer.token != .symbol("{") {
                     return remember(name)
                 }

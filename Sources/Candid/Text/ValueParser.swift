@@ -41,6 +41,8 @@
         }
 
         private mutating func value() throws(CandidText.Failure) -> ParsedValue {
+            try types.enter()
+            defer { types.leave() }
             switch types.lexer.token {
             case .symbol("("):
                 try types.lexer.advance()

@@ -30,7 +30,7 @@ struct CanisterCallCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Interface file instead of the canister's own.", valueName: "file.did"))
     var candid: String?
 
-    @Option(help: ArgumentHelp("Canister a management call is about.", valueName: "id"))
+    @Option(help: ArgumentHelp("Canister a management call is about; the argument tells unless given.", valueName: "id"))
     var effectiveCanister: String?
 
     @OptionGroup var network: NetworkOptions
@@ -48,10 +48,11 @@ struct CanisterCallCommand: AsyncParsableCommand {
     func run() async throws {
         let agent = try network.agent()
         let id = try CanisterIDs.resolve(canister, on: agent.network)
-        let effective = try effectiveCanister.map { try CanisterIDs.resolve($0, on: agent.network) }
         let interface = try await interface(of: id, agent)
         let bytes = try CandidArgument(text: argument, hexadecimal: argHex)
             .encoded(method: interface?.method(method), definitions: interface?.definitions ?? [])
+        let effective = try effectiveCanister.map { try CanisterIDs.resolve($0, on: agent.network) }
+            ?? (id == .managementCanister ? Self.concerned(by: bytes) : nil)
         let isQuery = query ?? interface?.method(method)?.annotation.map { $0 != .oneway } ?? false
         let reply = try await explained {
             if isQuery {
@@ -65,6 +66,14 @@ struct CanisterCallCommand: AsyncParsableCommand {
         } else {
             Console.result(text)
         }
+    }
+
+    /// The canister that a management call is about, as its argument says.
+    private static func concerned(by argument: [UInt8]) -> Principal? {
+        guard let record = try? Candid.decode(argument).first,
+            let bytes = (record["canister_id"] ?? record["target_canister"])?.asBytes
+        else { return nil }
+        return try? Principal(bytes: bytes)
     }
 
     private func text(of reply: [UInt8], _ interface: CandidText.Interface?) throws -> String {

@@ -8,7 +8,8 @@ struct CanisterCommand: AsyncParsableCommand {
         commandName: "canister", abstract: "Create, install, upgrade, call and inspect canisters.",
         subcommands: [
             CanisterCreateCommand.self, CanisterInstallCommand.self, CanisterUpgradeCommand.self,
-            CanisterStatusCommand.self, CanisterCallCommand.self, CanisterIDCommand.self,
+            CanisterStatusCommand.self, CanisterCallCommand.self, CanisterIDCommand.self, CanisterTopUpCommand.self,
+            CanisterLogsCommand.self, CanisterStartCommand.self, CanisterStopCommand.self, CanisterDeleteCommand.self,
         ])
 }
 
@@ -20,6 +21,7 @@ struct CanisterEvent: Encodable {
     var network: String
     var moduleHash: String?
     var moduleBytes: Int?
+    var cycles: UInt64?
 }
 
 struct CanisterCreateCommand: AsyncParsableCommand {
@@ -40,7 +42,7 @@ struct CanisterCreateCommand: AsyncParsableCommand {
 
     func run() async throws {
         let agent = try network.agent()
-        guard agent.network.rootKey == .fetched else {
+        guard agent.network.isLocal else {
             throw CommandFailure(
                 .usage,
                 "canisters on \(agent.network.name) cost cycles and are made with that network's own tools; "
@@ -183,8 +185,9 @@ struct CanisterStatusCommand: AsyncParsableCommand {
         Console.result("memory      \(ProgressBar.grouped(Int(clamping: status.memoryBytes))) bytes")
         Console.result("controllers \(status.controllers.map(\.text).joined(separator: " "))")
         Console.result("cycles      \(status.cycles), burns \(status.idleCyclesBurnedPerDay) a day")
-        if let days = status.daysUntilEmpty {
-            Console.result("empty in    \(ProgressBar.quantity(days)) days")
+        if let frozen = status.daysUntilFrozen, let empty = status.daysUntilEmpty {
+            Console.result(
+                "frozen in   \(ProgressBar.quantity(frozen)) days, empty in \(ProgressBar.quantity(empty)), by storage alone")
         }
     }
 }

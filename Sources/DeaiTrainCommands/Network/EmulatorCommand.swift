@@ -8,7 +8,10 @@ import Logging
 struct EmulatorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "emulator", abstract: "Run a local Internet Computer subnet.",
-        subcommands: [EmulatorStartCommand.self, EmulatorStatusCommand.self, EmulatorStopCommand.self])
+        subcommands: [
+            EmulatorStartCommand.self, EmulatorStatusCommand.self, EmulatorStopCommand.self, EmulatorCleanCommand.self,
+            EmulatorSnapshotCommand.self,
+        ])
 }
 
 struct EmulatorStateOptions: ParsableArguments {
@@ -33,17 +36,28 @@ struct EmulatorStartCommand: AsyncParsableCommand {
     @Flag(help: "Return as soon as the subnet answers; it goes on in the background and logs to its folder.")
     var background = false
 
+    @Option(help: "What is logged to standard error: trace, debug, info, notice, warning, error or critical.")
+    var logLevel = Logger.Level.info
+
+    @Option(
+        help: ArgumentHelp(
+            "Hold messages back as the rounds of a real subnet do: each second, on each of four threads, at most N instructions.",
+            discussion: "The documents say 7000000000, the replica's code 4000000000. Without it messages run at once.",
+            valueName: "N"))
+    var roundInstructions: UInt64?
+
     @Flag(help: "JSON Lines on standard output.")
     var json = false
 
     func validate() throws {
         guard (0...65535).contains(port) else { throw ValidationError("--port is between 0 and 65535") }
+        guard roundInstructions != 0 else { throw ValidationError("--round-instructions is at least 1") }
     }
 
     func run() async throws {
         if background {
             let record = try await BackgroundEmulator(directory: state.directory)
-                .start(arguments: ["--port", "\(port)", "--host", host, "--state", state.state])
+                .start(arguments: ["--port", "\(port)", "--host", host, "--state", state.state] + childOptions)
             announce(record)
             return
         }
@@ -53,12 +67,31 @@ struct EmulatorStartCommand: AsyncParsableCommand {
         }
     }
 
+    private var childOptions: [String] {
+        ["--log-level", logLevel.rawValue] + (roundInstructions.map { ["--round-instructions", "\($0)"] } ?? [])
+    }
+
+    /// Metadata goes into each line as `key=value`.
+    private func openLog() -> Logger {
+        let level = logLevel
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+        return Logger(label: "deai.emulator")
+    }
+
     private func serve(_ directory: StateDirectory) async throws {
+        let logger = openLog()
         let lock = try directory.acquire()
         defer { withExtendedLifetime(lock) {} }
         let keys = try ReplicaKeys.loadOrCreate(stateDirectory: directory.url)
         var configuration = SubnetConfiguration(subnetID: keys.subnetID)
         configuration.certifier = keys
+        configuration.nodeID = keys.nodeID
+        configuration.logger = logger
+        configuration.limits.roundInstructions = roundInstructions
         configuration.onDebugPrint = { canister, text in Console.note("[\(canister)] \(text)") }
         let subnet: Subnet
         do { subnet = try Subnet(configuration: configuration, stateDirectory: directory.url) } catch {
@@ -67,8 +100,10 @@ struct EmulatorStartCommand: AsyncParsableCommand {
         var serverConfiguration = EmulatorServer.Configuration()
         serverConfiguration.host = host
         serverConfiguration.port = port
-        let server = EmulatorServer(
-            endpoints: Endpoints(replica: subnet, keys: keys), configuration: serverConfiguration)
+        serverConfiguration.logger = logger
+        var endpoints = Endpoints(replica: subnet, keys: keys)
+        endpoints.logger = logger
+        let server = EmulatorServer(endpoints: endpoints, configuration: serverConfiguration)
         do {
             try await server.run { port in
                 let record = StateDirectory.Record(

@@ -32,6 +32,11 @@ struct NetworkOptions: ParsableArguments {
     }
 }
 
+extension Network {
+    /// Whether cycles cost nothing there: a development network on this machine.
+    var isLocal: Bool { rootKey == .fetched }
+}
+
 /// The options of commands about one canister.
 struct CanisterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Canister id, or a name this project remembers.", valueName: "id or name"))

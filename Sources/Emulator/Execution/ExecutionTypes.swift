@@ -109,6 +109,7 @@ struct MessageEnvironment: Sendable {
     var context: SystemContexts
     var replicated = true
     var caller: [UInt8] = []
+    var callerInfo: CallerInfo?
     var argument: [UInt8] = []
     var methodName: [UInt8] = []
     var rejectCode: UInt32 = 0

@@ -16,8 +16,10 @@ extension Execution {
         case .msgArgDataCopy: try copy(call, message.argument, a)
         case .msgCallerSize: try size(message.caller, a)
         case .msgCallerCopy: try copy(call, message.caller, a)
-        case .msgCallerInfoDataSize, .msgCallerInfoSignerSize: try size([], a)
-        case .msgCallerInfoDataCopy, .msgCallerInfoSignerCopy: try copy(call, [], a)
+        case .msgCallerInfoDataSize: try size(message.callerInfo?.data ?? [], a)
+        case .msgCallerInfoDataCopy: try copy(call, message.callerInfo?.data ?? [], a)
+        case .msgCallerInfoSignerSize: try size(message.callerInfo?.signer.bytes ?? [], a)
+        case .msgCallerInfoSignerCopy: try copy(call, message.callerInfo?.signer.bytes ?? [], a)
         case .msgRejectCode:
             try charge(500)
             a.returnI32(Int32(message.rejectCode))

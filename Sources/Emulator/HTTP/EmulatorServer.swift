@@ -49,7 +49,9 @@ public struct EmulatorServer: Sendable {
     public func run(
         stopsOnSignals: Bool = true, onRunning: @escaping @Sendable (_ port: Int) async -> Void
     ) async throws(EmulatorStartError) {
-        let handler = RequestHandler(content: content, bodySeconds: configuration.bodySeconds)
+        let handler = RequestHandler(
+            content: content, bodySeconds: configuration.bodySeconds,
+            servesMetrics: ["127.0.0.1", "::1", "localhost"].contains(configuration.host))
         let responder = CallbackResponder<BasicRequestContext> { request, _ in await handler.respond(to: request) }
         var quiet = configuration.logger
         quiet.logLevel = max(quiet.logLevel, .warning)
@@ -64,7 +66,8 @@ public struct EmulatorServer: Sendable {
         let threads = WorkerPool(
             name: "http", threads: Subnet.mostInline + 8,
             concurrency: max(2, ProcessInfo.processInfo.activeProcessorCount))
-        defer { threads.stop() }
+        // The last part of this task may still run on one of them, so they are not waited for.
+        defer { threads.finish() }
         do {
             try await withTaskExecutorPreference(threads) {
                 try await application.runService(gracefulShutdownSignals: stopsOnSignals ? [.sigterm, .sigint] : [])

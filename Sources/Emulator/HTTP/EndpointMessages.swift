@@ -21,6 +21,7 @@ public struct EndpointResponse: Sendable, Equatable {
         case cbor = "application/cbor"
         case text = "text/plain; charset=utf-8"
         case json = "application/json"
+        case metrics = "text/plain; version=0.0.4; charset=utf-8"
     }
 
     public var status: Int

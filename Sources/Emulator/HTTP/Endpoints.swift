@@ -1,5 +1,6 @@
 import Foundation
 import InternetComputer
+import Logging
 
 /// The Internet Computer's HTTP interface as a function from request to response
 /// (interface specification, "HTTPS interface").
@@ -10,6 +11,9 @@ public struct Endpoints: Sendable {
     /// How long a synchronous call waits for its certificate before it answers 202.
     let syncCallNanoseconds: UInt64
     let certificates: CertificateBatcher
+    let times = RequestTimes()
+    /// Told of every refused request at `debug`.
+    public var logger: Logger?
 
     /// Bodies past this size are refused with 413.
     public static let maximumBodyBytes = 5 << 20
@@ -30,9 +34,22 @@ public struct Endpoints: Sendable {
 
     /// Answers any request; what is wrong with it is in the status and the text.
     public func respond(to request: EndpointRequest) async -> EndpointResponse {
-        do {
-            return try await answer(request)
-        } catch { return error.response }
+        let start = ContinuousClock.now
+        var response: EndpointResponse
+        do { response = try await answer(request) } catch {
+            logger?.debug("request refused", metadata: [
+                "path": "\(request.path.prefix(200))", "status": "\(error.status)", "reason": "\(error.text)",
+            ])
+            response = error.response
+        }
+        times.record(path: request.path, status: response.status, took: ContinuousClock.now - start)
+        return response
+    }
+
+    /// Counters, gauges and latencies in Prometheus' text format.
+    var metrics: EndpointResponse {
+        let text = (replica.metrics() + times.metrics).map(\.text).joined()
+        return EndpointResponse(status: 200, contentType: .metrics, body: Array(text.utf8))
     }
 
     private func answer(_ request: EndpointRequest) async throws(EndpointRefusal) -> EndpointResponse {
@@ -59,14 +76,16 @@ public struct Endpoints: Sendable {
                 IngressMessage(
                     requestID: envelope.content.requestID.bytes, sender: envelope.content.sender,
                     canister: canister, method: method, argument: argument,
-                    ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count),
+                    ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count,
+                    callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
                 version: path.version)
         case (.query, .query(let canister, let method, let argument)):
             try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
             try checkScope(path.scope, canister: canister, method: method, argument: argument)
             return await query(
                 QueryMessage(
-                    sender: envelope.content.sender, canister: canister, method: method, argument: argument),
+                    sender: envelope.content.sender, canister: canister, method: method, argument: argument,
+                    callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
                 envelope.content.requestID)
         case (.readState, .readState(let paths)):
             try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)

@@ -41,6 +41,12 @@ extension Endpoints {
             if let owner = replica.requestSender(path[1]), owner != sender {
                 throw EndpointRefusal(403, "The user tries to access Request ID not signed by the caller.")
             }
+            if case .canister(let effective) = scope, let about = replica.requestEffectiveCanister(path[1]),
+                about != effective
+            {
+                throw EndpointRefusal(400, "The request was about canister \(about): its status is not read on the "
+                    + "path of \(effective).")
+            }
             if let targets, let called = replica.requestCanister(path[1]), !targets.contains(called) {
                 throw EndpointRefusal(403, "The user tries to access a request to a canister that its delegations "
                     + "do not name.")

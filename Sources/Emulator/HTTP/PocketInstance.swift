@@ -21,6 +21,7 @@ final class PocketInstance: Sendable {
         keys = ReplicaKeys(subnet: .random(), node: Ed25519Identity())
         var configuration = SubnetConfiguration(subnetID: keys.subnetID)
         configuration.certifier = keys
+        configuration.nodeID = keys.nodeID
         configuration.automaticTicks = false
         configuration.clock = { clock.nanoseconds.load(ordering: .relaxed) }
         subnet = try Subnet(configuration: configuration, stateDirectory: nil)

@@ -8,6 +8,7 @@ public protocol Replica: Sendable {
     func requestStatus(_ requestID: [UInt8]) -> RequestStatus
     func requestSender(_ requestID: [UInt8]) -> Principal?
     func requestCanister(_ requestID: [UInt8]) -> Principal?
+    func requestEffectiveCanister(_ requestID: [UInt8]) -> Principal?
     func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus
     func stateTree(
         requests: [[UInt8]], publicKey: [UInt8], nodeKeys: [(node: Principal, key: [UInt8])]
@@ -18,6 +19,12 @@ public protocol Replica: Sendable {
     /// Time of the latest state, nanoseconds since 1970.
     var time: UInt64 { get }
     var height: UInt64 { get }
+    /// What `/metrics` shows of it.
+    func metrics() -> [Metric]
+}
+
+extension Replica {
+    public func metrics() -> [Metric] { [] }
 }
 
 extension Subnet: Replica {}

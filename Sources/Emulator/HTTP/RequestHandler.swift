@@ -12,9 +12,12 @@ struct RequestHandler: Sendable {
 
     private let service: Service
     private let bodySeconds: Int
+    /// Only where the port is this machine's alone.
+    private let servesMetrics: Bool
 
-    init(content: EmulatorServer.Content, bodySeconds: Int) {
+    init(content: EmulatorServer.Content, bodySeconds: Int, servesMetrics: Bool) {
         self.bodySeconds = bodySeconds
+        self.servesMetrics = servesMetrics
         switch content {
         case .subnet(let endpoints):
             service = .subnet(endpoints, Gateway(replica: endpoints.replica, clock: endpoints.clock))
@@ -24,8 +27,8 @@ struct RequestHandler: Sendable {
 
     func respond(to request: Request) async -> Response {
         let body: [UInt8]
-        do { body = try await collect(request.body) } catch let refusal as EndpointRefusal {
-            return response(refusal.response, closing: true)
+        do { body = try await collect(request.body) } catch let refused as RefusedBody {
+            return response(refused.refusal.response, closing: !refused.isComplete)
         } catch {
             return response(.text(400, "the body is incomplete"), closing: true)
         }
@@ -44,6 +47,7 @@ struct RequestHandler: Sendable {
                 return response(
                     await gateway.respond(to: webRequest(request, canister, body)), bodiless: request.method == .head)
             }
+            if path == "/metrics", servesMetrics, request.method == .get { return response(endpoints.metrics) }
             return response(
                 await endpoints.respond(
                     to: EndpointRequest(method: request.method.rawValue, path: path, body: body)))
@@ -58,18 +62,30 @@ struct RequestHandler: Sendable {
         }
     }
 
+    /// A body that is not taken; what is left of an incomplete one is not waited for.
+    private struct RefusedBody: Error {
+        let refusal: EndpointRefusal
+        let isComplete: Bool
+    }
+
     /// The whole body. A client that stops is disconnected when it has idled; one that drips is refused here.
+    /// The rest of a body that is too large is read and dropped, so that the client is there to hear so.
     private func collect(_ body: RequestBody) async throws -> [UInt8] {
         let deadline = ContinuousClock.now + .seconds(bodySeconds)
         let limit = maximumBodyBytes
+        let tooLarge = EndpointRefusal(413, "a body has at most \(limit >> 20) MiB")
         var bytes: [UInt8] = []
+        var count = 0
         for try await part in body {
-            guard bytes.count + part.readableBytes <= limit else {
-                throw EndpointRefusal(413, "a body has at most \(limit >> 20) MiB")
+            count += part.readableBytes
+            if count <= limit { bytes.append(contentsOf: part.readableBytesView) } else { bytes = [] }
+            guard count <= 16 * limit else { throw RefusedBody(refusal: tooLarge, isComplete: false) }
+            guard ContinuousClock.now < deadline else {
+                let slow = EndpointRefusal(408, "the body came too slowly")
+                throw RefusedBody(refusal: count > limit ? tooLarge : slow, isComplete: false)
             }
-            bytes.append(contentsOf: part.readableBytesView)
-            guard ContinuousClock.now < deadline else { throw EndpointRefusal(408, "the body came too slowly") }
         }
+        guard count <= limit else { throw RefusedBody(refusal: tooLarge, isComplete: true) }
         return bytes
     }
 
@@ -86,11 +102,22 @@ struct RequestHandler: Sendable {
         var headers: HTTPFields = [
             .contentType: answer.contentType.rawValue, .accessControlAllowOrigin: "*", .xContentTypeOptions: "nosniff",
         ]
-        // What is left of a refused body is not waited for.
-        if closing { headers[.connection] = "close" }
+        let buffer = ByteBuffer(bytes: answer.body)
+        guard closing else {
+            return Response(status: .init(code: answer.status), headers: headers, body: .init(byteBuffer: buffer))
+        }
+        // The server would read on to the end of the request, however long that takes: an error ends the connection.
+        struct Closed: Error {}
+        headers[.connection] = "close"
         return Response(
             status: .init(code: answer.status), headers: headers,
-            body: .init(byteBuffer: ByteBuffer(bytes: answer.body)))
+            body: ResponseBody(contentLength: buffer.readableBytes) { writer in
+                try await writer.write(buffer)
+                try await writer.finish(nil)
+                // So that the answer is on its way before the connection goes.
+                try await Task.sleep(for: .seconds(1))
+                throw Closed()
+            })
     }
 
     private func response(_ answer: Gateway.Response, bodiless: Bool = false) -> Response {

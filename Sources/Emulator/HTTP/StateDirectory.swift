@@ -45,7 +45,9 @@ public struct StateDirectory: Sendable {
             close(descriptor)
             throw .stateInUse(directory: url.path, process: readRecord()?.processID)
         }
-        return Lock(descriptor: descriptor)
+        let lock = Lock(descriptor: descriptor)
+        do { try finishRestore() } catch { throw .state("\(error)") }
+        return lock
     }
 
     /// Held as long as the emulator runs; the kernel releases it when the process dies in whatever way.

@@ -2,7 +2,7 @@ import InternetComputer
 
 /// Record formats of the state store. The first byte of a canister's record is the version of the format.
 extension CanisterState {
-    static let format: UInt8 = 2
+    static let format: UInt8 = 3
 
     var encoded: [UInt8] {
         var w = ByteWriter()
@@ -76,7 +76,7 @@ extension CanisterState {
         stableGeneration = try r.u64()
         heapBytes = try r.u64()
         stableBytes = try r.u64()
-        for context in try r.list({ (r) throws(StateFormatError) in try CallContext(&r) }) { contexts[context.id] = context }
+        for context in try r.list({ (r) throws(StateFormatError) in try CallContext(&r, format: format) }) { contexts[context.id] = context }
         for (key, value) in try r.list({ (r) throws(StateFormatError) in (try r.u64(), try Callback(&r)) }) {
             callbacks[key] = value
         }
@@ -202,7 +202,8 @@ extension QueuedMessage {
         var w = ByteWriter()
         switch self {
         case .request(let request):
-            w.u8(0)
+            w.u8(request.callerInfo == nil ? 0 : 6)
+            request.callerInfo?.write(to: &w)
             request.write(to: &w)
         case .response(let callback, let response):
             w.u8(1)
@@ -245,6 +246,11 @@ extension QueuedMessage {
         case 3: self = .heartbeat
         case 4: self = .timer
         case 5: self = .lowMemory
+        case 6:
+            let info = try CallerInfo(&r)
+            var request = try CallRequest(&r)
+            request.callerInfo = info
+            self = .request(request)
         default: throw StateFormatError(offset: 0)
         }
     }
@@ -260,13 +266,27 @@ extension CallContext {
         w.u64(UInt64(openCallbacks))
         w.u64(instructions)
         w.u64(deadline)
+        w.optional(callerInfo) { $1.write(to: &$0) }
     }
 
-    init(_ r: inout ByteReader) throws(StateFormatError) {
+    init(_ r: inout ByteReader, format: UInt8) throws(StateFormatError) {
         self.init(
             id: try r.u64(), origin: try CallOrigin(&r), caller: try r.principal(), available: try r.u128(),
             responded: try r.bool(), openCallbacks: Int(truncatingIfNeeded: try r.u64()), instructions: try r.u64(),
             deadline: try r.u64())
+        guard format >= 3 else { return }
+        callerInfo = try r.optional { (r) throws(StateFormatError) in try CallerInfo(&r) }
+    }
+}
+
+extension CallerInfo {
+    func write(to w: inout ByteWriter) {
+        w.blob(data)
+        w.principal(signer)
+    }
+
+    init(_ r: inout ByteReader) throws(StateFormatError) {
+        self.init(data: try r.blob(), signer: try r.principal())
     }
 }
 

@@ -28,6 +28,8 @@ struct RequestRecord: Sendable, Equatable {
     var sender: Principal
     /// The canister that was called; nil for records written before this was kept.
     var canister: Principal?
+    /// The canister that the call was about, where it was about one: the callee, or what a management call concerned.
+    var effective: Principal?
     var status: RequestStatus
     /// Until when a repetition must be recognised.
     var expiry: UInt64
@@ -53,12 +55,14 @@ struct RequestRecord: Sendable, Equatable {
         case .done: w.u8(4)
         }
         if let canister { w.principal(canister) }
+        if canister != nil, let effective { w.principal(effective) }
         return w.bytes
     }
 
-    init(sender: Principal, canister: Principal, status: RequestStatus, expiry: UInt64) {
+    init(sender: Principal, canister: Principal, effective: Principal?, status: RequestStatus, expiry: UInt64) {
         self.sender = sender
         self.canister = canister
+        self.effective = effective
         self.status = status
         self.expiry = expiry
     }
@@ -80,6 +84,7 @@ struct RequestRecord: Sendable, Equatable {
         default: status = .done
         }
         if r.offset < encoded.count { canister = try r.principal() }
+        if r.offset < encoded.count { effective = try r.principal() }
     }
 }
 
@@ -263,6 +268,10 @@ final class StateStore: @unchecked Sendable {
         for id in ids {
             for kind in SnapshotMemories.kinds { try? FileManager.default.removeItem(atPath: snapshotPath(id, kind)) }
         }
+    }
+
+    func removeImage(_ canister: Principal, stable: Bool, generation: UInt64) {
+        try? FileManager.default.removeItem(atPath: imagePath(canister, stable: stable, generation: generation))
     }
 
     /// Deletes image files that belong to nothing.

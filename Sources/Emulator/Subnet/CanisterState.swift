@@ -51,6 +51,7 @@ struct CallRequest: Sendable, Equatable {
     var deadline: UInt64 = 0
     /// What the receiver pays for transport when the message came from outside.
     var ingressCost: UInt128 = 0
+    var callerInfo: CallerInfo?
 }
 
 /// The answer to an inter-canister call.
@@ -75,6 +76,18 @@ enum QueuedMessage: Sendable, Equatable {
     case lowMemory
 }
 
+extension QueuedMessage {
+    /// What a call from outside takes of the room for such calls; 0 for everything else.
+    var ingressBytes: Int {
+        switch self {
+        case .request(let call), .management(let call):
+            if case .ingress = call.origin { return call.argument.count + 256 }
+            return 0
+        case .response, .heartbeat, .timer, .lowMemory: return 0
+        }
+    }
+}
+
 struct CallContext: Sendable, Equatable {
     var id: UInt64
     var origin: CallOrigin
@@ -85,6 +98,7 @@ struct CallContext: Sendable, Equatable {
     var openCallbacks = 0
     var instructions: UInt64 = 0
     var deadline: UInt64 = 0
+    var callerInfo: CallerInfo?
 }
 
 struct Callback: Sendable, Equatable {

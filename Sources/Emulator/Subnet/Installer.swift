@@ -105,12 +105,14 @@ struct Installer {
             throw Subnet.outOfCycles(id, needs: prepaid)
         }
         var used: UInt64 = 0
+        let sizes = (step.state.heapBytes, step.state.stableBytes)
         if prices.chargeCompilation {
             used = prices.compileInstructions * UInt64(module.prepared.instrumented.operators)
             budget -= min(used, budget - 1)
         }
         func charge(_ step: inout Step) {
             step.state.consume(prices.execution(instructions: used, wide: wide), for: "instructions")
+            step.instructions += used
         }
         func fail(_ failure: ExecutionFailure, _ log: CanisterLog, _ step: inout Step) -> Rejection {
             step.state.log = log
@@ -162,6 +164,16 @@ struct Installer {
             if let stableDelta { step.state.stableBytes = UInt64(stableDelta.size) } else if stable != nil {
                 step.state.stableBytes = 0
             }
+            let cost = prices.execution(instructions: used, wide: wide)
+            var before = step.state
+            (before.heapBytes, before.stableBytes) = sizes
+            do throws(ExecutionFailure) {
+                let reserved = try subnet.reservation(
+                    before, heapBytes: step.state.heapBytes, stableBytes: step.state.stableBytes,
+                    balance: step.state.balance - min(cost, step.state.balance))
+                step.state.balance -= reserved
+                step.state.reserved += reserved
+            } catch { throw fail(error, run.outcome.log, &step) }
             step.change = Step.MemoryChange(heap: run.outcome.heap, stable: stableDelta, view: fresh)
             charge(&step)
             subnet.addDebit(

@@ -30,7 +30,7 @@ enum ManagementMethod {
             "vetkd_derive_key", "node_metrics_history", "subnet_info",
             "bitcoin_get_balance", "bitcoin_get_utxos", "bitcoin_send_transaction",
             "bitcoin_get_current_fee_percentiles":
-            Rule(target: nil)
+            Rule(target: nil, byIngress: false)
         default: nil
         }
     }

@@ -1,5 +1,17 @@
 import InternetComputer
 
+/// What a canister that signs for a sender vouches for about that sender (field `sender_info` of a request).
+public struct CallerInfo: Sendable, Equatable {
+    /// Bytes that the called canister reads with `msg_caller_info_data_copy`.
+    public var data: [UInt8]
+    public var signer: Principal
+
+    public init(data: [UInt8], signer: Principal) {
+        self.data = data
+        self.signer = signer
+    }
+}
+
 /// An authenticated update call as it entered through the HTTP interface: signature, delegation and expiry are already checked.
 public struct IngressMessage: Sendable, Equatable {
     /// The 32-byte request id of the call's content.
@@ -13,10 +25,11 @@ public struct IngressMessage: Sendable, Equatable {
     public var ingressExpiry: UInt64
     /// Size of the whole signed envelope, which the receiver pays for.
     public var envelopeBytes: Int
+    public var callerInfo: CallerInfo?
 
     public init(
         requestID: [UInt8], sender: Principal, canister: Principal, method: String, argument: [UInt8],
-        ingressExpiry: UInt64, envelopeBytes: Int
+        ingressExpiry: UInt64, envelopeBytes: Int, callerInfo: CallerInfo? = nil
     ) {
         self.requestID = requestID
         self.sender = sender
@@ -25,6 +38,7 @@ public struct IngressMessage: Sendable, Equatable {
         self.argument = argument
         self.ingressExpiry = ingressExpiry
         self.envelopeBytes = envelopeBytes
+        self.callerInfo = callerInfo
     }
 }
 
@@ -34,12 +48,16 @@ public struct QueryMessage: Sendable, Equatable {
     public var canister: Principal
     public var method: String
     public var argument: [UInt8]
+    public var callerInfo: CallerInfo?
 
-    public init(sender: Principal, canister: Principal, method: String, argument: [UInt8]) {
+    public init(
+        sender: Principal, canister: Principal, method: String, argument: [UInt8], callerInfo: CallerInfo? = nil
+    ) {
         self.sender = sender
         self.canister = canister
         self.method = method
         self.argument = argument
+        self.callerInfo = callerInfo
     }
 }
 

@@ -54,7 +54,7 @@ extension Subnet {
             } catch {
                 step.respond(to: call.origin, .failure(error), refund: refund)
             }
-            if !lock.withLock({ closed }) { commit(step, management) }
+            if !lock.withLock({ closed }) { commit(step, management, .management(call)) }
             endUnit()
         }
     }

@@ -27,6 +27,8 @@ struct Step {
     var answers: [(requestID: [UInt8], status: RequestStatus)] = []
     var created: [Canister] = []
     var deleted = false
+    /// Of all that ran for the message.
+    var instructions: UInt64 = 0
     var installation: Installation?
     var change: MemoryChange?
     var newSnapshots: [(id: [UInt8], memories: SnapshotMemories)] = []

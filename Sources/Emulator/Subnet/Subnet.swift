@@ -15,7 +15,8 @@ public final class Subnet: @unchecked Sendable {
     let instances = QueryInstances()
     /// Queries that run on threads of the HTTP server now.
     let inlineQueries = Atomic<Int>(0)
-    let logger = Logger(label: "deai.emulator")
+    let rounds: RoundBudget?
+    var logger: Logger { configuration.logger }
 
     /// Guards everything below. Held briefly; never while Wasm runs or the database is written.
     let lock = NSLock()
@@ -34,7 +35,10 @@ public final class Subnet: @unchecked Sendable {
     var nextCanister: UInt64
     var lastTime: UInt64 = 0
     var commits: UInt64 = 0
+    var counters = SubnetCounters()
     var unfinished = 0
+    /// Bytes of the arguments of calls from outside that wait in queues.
+    var queuedIngressBytes = 0
     var idleWaiters: [CheckedContinuation<Void, Never>] = []
     var closed = false
     private var ticker: Task<Void, Never>?
@@ -42,6 +46,7 @@ public final class Subnet: @unchecked Sendable {
     /// Opens (or makes) the state directory; `nil` keeps the state in memory only.
     public init(configuration: SubnetConfiguration, stateDirectory: URL?) throws {
         self.configuration = configuration
+        rounds = RoundBudget(configuration)
         store = try stateDirectory.map { try StateStore(directory: $0) }
         engine = try Engine(cacheDirectory: store?.compiled)
         updates = WorkerPool(name: "update", threads: configuration.workerThreads)
@@ -51,6 +56,9 @@ public final class Subnet: @unchecked Sendable {
             state: CanisterState(id: .managementCanister, settings: CanisterSettings(controllers: [])),
             memory: CanisterMemory(heap: try MemoryImage(path: nil), stable: try MemoryImage(path: nil)))
         try restore()
+        logger.info("state opened", metadata: [
+            "canisters": "\(table.count)", "queued": "\(unfinished)", "directory": "\(stateDirectory?.path ?? "none")",
+        ])
         if configuration.automaticTicks { startTicking() }
     }
 
@@ -115,6 +123,7 @@ public final class Subnet: @unchecked Sendable {
         for entry in contents.messages {
             nextSequence = max(nextSequence, entry.sequence + 1)
             (table[entry.canister] ?? management).push(entry.sequence, entry.message)
+            queuedIngressBytes += entry.message.ingressBytes
         }
         var compiled: [[UInt8]: CompiledModule] = [:]
         for canister in table.values {
@@ -168,6 +177,7 @@ public final class Subnet: @unchecked Sendable {
                     return (nextSequence, .lowMemory, canister.state, newTime())
                 }
                 guard let next = canister.pop() else { return nil }
+                queuedIngressBytes -= next.message.ingressBytes
                 markProcessing(next.message)
                 return (next.sequence, next.message, canister.state, newTime())
             }
@@ -181,7 +191,10 @@ public final class Subnet: @unchecked Sendable {
             let finished = await process(next.message, canister, step)
             // A message that the shutdown interrupted stays in the store and runs again.
             if lock.withLock({ closed }) { break }
-            commit(finished, canister)
+            commit(finished, canister, next.message)
+            await rounds?.spend(finished.instructions % configuration.limits.sliceInstructions) {
+                lock.withLock { closed }
+            }
         }
         lock.withLock {
             canister.busy = false
@@ -225,8 +238,9 @@ public final class Subnet: @unchecked Sendable {
     // MARK: Commit
 
     /// Makes a step durable, then visible, then tells who waits for it.
-    func commit(_ finished: Step, _ canister: Canister) {
+    func commit(_ finished: Step, _ canister: Canister, _ message: QueuedMessage) {
         var step = finished
+        log(message, step)
         commitLock.lock()
         var targets: [(Canister, QueuedMessage, UInt64)] = []
         lock.withLock {
@@ -275,11 +289,15 @@ public final class Subnet: @unchecked Sendable {
         step.change = nil
         var wake: [(Waiter, RequestStatus)] = []
         lock.withLock {
+            counters.count(message, step, before: canister.state)
             if step.persists { canister.state = step.state }
             for created in step.created { table[created.state.id] = created }
             for (id, memories) in step.newSnapshots { canister.snapshots[id] = memories }
             for id in step.removedSnapshots { canister.snapshots[id] = nil }
-            if step.deleted { table[step.state.id] = nil }
+            if step.deleted {
+                counters.deletedQueries.add(step.state.queryStatistics)
+                table[step.state.id] = nil
+            }
             for request in step.store.requests {
                 requests[request.id] = request.record
                 for waiter in waiters.removeValue(forKey: request.id) ?? [] { wake.append((waiter, request.record.status)) }
@@ -297,6 +315,8 @@ public final class Subnet: @unchecked Sendable {
         }
         if let store, store.needsCheckpoint {
             try? store.checkpoint { for other in lock.withLock({ Array(table.values) }) { other.memory.synchronize() } }
+            lock.withLock { counters.checkpoints += 1 }
+            logger.debug("checkpoint written")
         }
         commitLock.unlock()
         for (waiter, status) in wake { waiter.resume(status) }

@@ -1,5 +1,6 @@
 import Foundation
 import InternetComputer
+import Logging
 
 /// Everything about the subnet that documents and code of the real one dispute or may change, with documented defaults.
 public struct SubnetConfiguration: Sendable {
@@ -27,6 +28,14 @@ public struct SubnetConfiguration: Sendable {
     public var workerThreads = max(2, ProcessInfo.processInfo.activeProcessorCount)
     /// Carries out `http_request`; nil refuses every outcall.
     public var outcalls: HTTPOutcall.Handler?
+    /// The node that `node_metrics_history` tells of.
+    public var nodeID: Principal?
+    /// Takes what happens: life of canisters at `info`, every message at `debug`. Warnings and worse unless replaced.
+    public var logger: Logger = {
+        var logger = Logger(label: "deai.emulator")
+        logger.logLevel = .warning
+        return logger
+    }()
     /// Text lines of `debug_print` and `trap` of replicated executions, for a developer's console.
     public var onDebugPrint: (@Sendable (_ canister: Principal, _ text: String) -> Void)?
 
@@ -54,6 +63,8 @@ public struct SubnetConfiguration: Sendable {
         public var ingressTimeToLiveNanoseconds: UInt64 = 300_000_000_000
         public var ingressDriftNanoseconds: UInt64 = 30_000_000_000
         public var ingressHistory = 600_000
+        /// Arguments of calls from outside that may wait in all queues together; what comes then is refused (IC0201).
+        public var queuedIngressBytes = 256 << 20
         /// How long answers stay in the ingress history.
         public var ingressHistoryNanoseconds: UInt64 = 300_000_000_000
         public var stopTimeoutNanoseconds: UInt64 = 300_000_000_000
@@ -72,6 +83,8 @@ public struct SubnetConfiguration: Sendable {
         public var functions = 50_000
         public var globals = 1_000
         public var functionOperators = 1_000_000
+        /// Longest name in the name section.
+        public var functionNameBytes = 1 << 20
         public var publicMethods = 1_000
         public var publicMethodNameBytes = 20_000
         public var tableElements: UInt64 = 1_000_000
@@ -94,10 +107,22 @@ public struct SubnetConfiguration: Sendable {
         /// set, a round is `roundNanoseconds`.
         public var installInstructionsPerRound: UInt64?
         public var heapDeltaBytesPerRound: UInt64?
+        /// Instructions per round and thread: 7,000,000,000 in the documents, 4,000,000,000 in the replica's code.
+        /// nil, the default, runs messages as fast as the machine does; when set, what is over waits for the next
+        /// round, with `roundOverheadInstructions` added for each message.
+        public var roundInstructions: UInt64?
+        public var roundThreads: UInt64 = 4
+        public var roundOverheadInstructions: UInt64 = 2_000_000
         public var roundNanoseconds: UInt64 = 1_000_000_000
         public var logBytes = 4 * 1024
         public var historyEntries = 20
         public var compositeDepth = 6
+        /// How long a composite query with its calls may take by the wall clock.
+        public var compositeNanoseconds: UInt64 = 10_000_000_000
+        /// Sum of the compute allocations of all canisters, in percent.
+        public var computeAllocationPercent: UInt64 = 299
+        /// After how long without messages a canister is charged for storage and compute all the same.
+        public var idleChargeNanoseconds: UInt64 = 600_000_000_000
         /// How old a query's data certificate may be; one certificate serves all queries of a canister that long.
         public var dataCertificateNanoseconds: UInt64 = 1_000_000_000
         public var certifiedDataBytes = 32

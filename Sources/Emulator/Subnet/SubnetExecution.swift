@@ -5,7 +5,10 @@ import InternetComputer
 extension Subnet {
     func process(_ message: QueuedMessage, _ canister: Canister, _ initial: Step) async -> Step {
         var step = initial
-        if step.persists { chargeIdle(&step) }
+        if step.persists {
+            chargeIdle(&step)
+            uninstallIfPenniless(&step)
+        }
         switch message {
         case .request(let request): await handle(request, canister, &step)
         case .response(let callback, let response): await handle(response, callback, canister, &step)
@@ -46,7 +49,7 @@ extension Subnet {
             step.respond(to: request.origin, .failure(refusal), refund: request.cycles)
             return
         }
-        guard let module = canister.memory.currentModule else {
+        guard step.state.moduleHash != nil, let module = canister.memory.currentModule else {
             step.respond(to: request.origin, .failure(Self.noModule(id)), refund: request.cycles)
             return
         }
@@ -69,10 +72,11 @@ extension Subnet {
         }
         var context = CallContext(
             id: step.state.newID(), origin: request.origin, caller: request.sender, available: request.cycles,
-            deadline: request.deadline)
+            deadline: request.deadline, callerInfo: request.callerInfo)
         let isQuery = kind == .query
         var environment = updateEnvironment(isQuery ? .replicatedQuery : .update)
         environment.caller = request.sender.bytes
+        environment.callerInfo = request.callerInfo
         environment.argument = request.argument
         environment.available = request.cycles
         environment.deadline = request.deadline
@@ -111,6 +115,7 @@ extension Subnet {
         step.state.log = outcome.log
         if let text = outcome.failure?.logText { appendLog(text, &step) }
         if outcome.failure == nil {
+            if outcome.burned > 0 { step.state.consumed["burned", default: 0] += outcome.burned }
             step.state.balance = balance - reserved
             step.state.reserved += reserved
             if keepsMemory { adopt(run, &step) }
@@ -141,6 +146,12 @@ extension Subnet {
     /// After a message of a call context: sends its calls, answers it when it is over, or keeps it open.
     private func close(_ context: inout CallContext, _ outcome: ExecutionOutcome, _ step: inout Step) {
         context.instructions += outcome.instructions
+        step.instructions += outcome.instructions
+        if let failure = outcome.failure {
+            logger.debug("execution failed", metadata: [
+                "canister": "\(step.state.id)", "reason": "\(failure.rejection(canister: step.state.id))",
+            ])
+        }
         if outcome.failure == nil {
             send(outcome.calls, &context, &step)
             if let response = outcome.response, !context.responded {
@@ -180,6 +191,10 @@ extension Subnet {
                 context: context.id, callee: callee, onReply: call.onReply, onReject: call.onReject,
                 onCleanup: call.onCleanup, reserved: call.reserved, deadline: deadline)
             context.openCallbacks += 1
+            let prices = configuration.prices
+            let bytes = UInt128(call.argument.count + call.method.count)
+            step.state.consumed["request_and_response_transmission", default: 0] +=
+                prices.scaled(UInt128(prices.call)) + prices.scaled(UInt128(prices.callByte)) * bytes
             let request = CallRequest(
                 origin: .canister(step.state.id, callback: callback), sender: step.state.id,
                 method: String(decoding: call.method, as: UTF8.self), argument: call.argument, cycles: call.cycles,
@@ -243,6 +258,7 @@ extension Subnet {
             responseBytes = text.utf8.count
         }
         environment.caller = context.caller.bytes
+        environment.callerInfo = context.callerInfo
         environment.available = context.available
         environment.refunded = response.refund
         environment.deadline = context.deadline
@@ -287,7 +303,7 @@ extension Subnet {
     // MARK: Tasks
 
     private func runTask(_ hook: String, _ canister: Canister, _ step: inout Step) async {
-        guard step.state.status == .running, let module = canister.memory.currentModule,
+        guard step.state.status == .running, step.state.moduleHash != nil, let module = canister.memory.currentModule,
             module.prepared.hooks.contains(hook)
         else { return }
         let prices = configuration.prices
@@ -309,6 +325,13 @@ extension Subnet {
         lock.withLock {
             let now = newTime()
             for canister in table.values where !canister.busy && canister.pending == 0 {
+                let charged = canister.state.charged
+                if charged != 0, charged + configuration.limits.idleChargeNanoseconds < now {
+                    // A timer that is not due does nothing but what comes before every message.
+                    _ = enqueue(.timer, to: canister)
+                    schedule(canister)
+                    continue
+                }
                 guard let module = canister.memory.currentModule else { continue }
                 let state = canister.state
                 if state.status == .running, state.timer != 0, state.timer <= now {

@@ -74,23 +74,29 @@ extension Subnet {
         let toManagement = message.canister == .managementCanister
         let call = CallRequest(
             origin: .ingress(requestID: message.requestID), sender: message.sender, method: message.method,
-            argument: message.argument, ingressCost: target === management ? 0 : ingressCost(message))
+            argument: message.argument, ingressCost: target === management ? 0 : ingressCost(message),
+            callerInfo: message.callerInfo)
         let queued: QueuedMessage = toManagement ? .management(call) : .request(call)
         let record = RequestRecord(
-            sender: message.sender, canister: message.canister, status: .received, expiry: message.ingressExpiry)
+            sender: message.sender, canister: message.canister, effective: target === management ? nil : target.state.id,
+            status: .received, expiry: message.ingressExpiry)
         commitLock.lock()
         defer { commitLock.unlock() }
-        enum Entry { case duplicate, closed, full, new(UInt64) }
+        enum Entry { case duplicate, closed, full, crowded, new(UInt64) }
         let entry = lock.withLock { () -> Entry in
             if requests[message.requestID] != nil { return .duplicate }
             if closed { return .closed }
             if requests.count >= configuration.limits.ingressHistory { return .full }
+            guard queuedIngressBytes + queued.ingressBytes <= configuration.limits.queuedIngressBytes else { return .crowded }
+            queuedIngressBytes += queued.ingressBytes
             defer { nextSequence += 1 }
             return .new(nextSequence)
         }
         guard case .new(let sequence) = entry else {
             switch entry {
             case .duplicate: return .accepted
+            case .crowded:
+                throw Rejection(.canisterQueueFull, "Too many calls wait to be executed; try again later.")
             case .full: throw Rejection(.ingressHistoryFull, "The ingress history is full; try again later.")
             default: throw Rejection(.certifiedStateUnavailable, "The emulator is shutting down.")
             }
@@ -100,6 +106,7 @@ extension Subnet {
         transaction.addedMessages.append((sequence, toManagement && target === management ? .managementCanister : target.state.id, queued))
         transaction.prunedRequests = lock.withLock { prunable(now) }
         do { try store?.apply(transaction) } catch {
+            lock.withLock { queuedIngressBytes -= queued.ingressBytes }
             throw Rejection(.certifiedStateUnavailable, "The emulator's state cannot be written: \(error)")
         }
         lock.withLock {
@@ -131,6 +138,7 @@ extension Subnet {
             environment.replicated = false
             environment.chargesDirtyPages = false
             environment.caller = message.sender.bytes
+            environment.callerInfo = message.callerInfo
             environment.argument = message.argument
             environment.methodName = Array(message.method.utf8)
             return inspect(canister, environment)
@@ -150,6 +158,11 @@ extension Subnet {
 
     /// The canister that an ingress message still in the history called (a restricted delegation must name it).
     public func requestCanister(_ requestID: [UInt8]) -> Principal? { lock.withLock { requests[requestID]?.canister } }
+
+    /// The canister whose path shows the status of an ingress message still in the history; nil when any will do.
+    public func requestEffectiveCanister(_ requestID: [UInt8]) -> Principal? {
+        lock.withLock { requests[requestID]?.effective }
+    }
 
     /// Waits until the request is final or the time is over; returns the last status.
     public func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {

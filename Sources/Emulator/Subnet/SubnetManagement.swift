@@ -7,13 +7,42 @@ import InternetComputer
 extension Subnet {
     func manage(_ call: CallRequest, _ canister: Canister, _ step: inout Step) async {
         step.state.consume(call.ingressCost, for: "ingress")
+        let before = step
         do throws(Rejection) {
             try check(call, step.state)
             var refund = call.cycles
             let reply = try await perform(call, canister, &step, &refund)
             if let reply { step.respond(to: call.origin, .success(reply), refund: refund) }
         } catch {
+            undo(&step, to: before)
             step.respond(to: call.origin, .failure(error), refund: call.cycles)
+        }
+    }
+
+    /// Takes back everything that a failed management call did but what it cost and what it logged.
+    private func undo(_ step: inout Step, to before: Step) {
+        let failed = step
+        step = before
+        step.instructions = failed.instructions
+        for (use, cycles) in failed.state.consumed {
+            let old = before.state.consumed[use] ?? 0
+            if cycles > old { step.state.consume(cycles - old, for: use) }
+        }
+        // A reinstall begins with an empty log: the old lines come back before the new ones.
+        let known = Set(before.state.log.records.map(\.index))
+        for record in failed.state.log.records where !known.contains(record.index) {
+            step.state.log.append(record.content, time: record.time)
+        }
+        // Files of memories that never came into use must not be taken for those of the next attempt.
+        let id = step.state.id
+        if failed.state.heapGeneration != step.state.heapGeneration {
+            store?.removeImage(id, stable: false, generation: failed.state.heapGeneration)
+        }
+        if failed.state.stableGeneration != step.state.stableGeneration {
+            store?.removeImage(id, stable: true, generation: failed.state.stableGeneration)
+        }
+        for snapshot in failed.newSnapshots where !before.newSnapshots.contains(where: { $0.id == snapshot.id }) {
+            store?.removeSnapshots([snapshot.id])
         }
     }
 
@@ -98,6 +127,8 @@ extension Subnet {
         case "raw_rand":
             return ManagementMethod.reply(
                 .blob((0..<32).map { _ in UInt8.random(in: .min ... .max) }), .blob)
+        case "subnet_info": return try subnetInformation(call)
+        case "node_metrics_history": return try nodeMetrics(call, step.time)
         case _ where Self.snapshotMethods.contains(call.method): return try snapshotCall(call, canister, &step)
         case "ecdsa_public_key", "sign_with_ecdsa", "schnorr_public_key", "sign_with_schnorr", "vetkd_public_key",
             "vetkd_derive_key":
@@ -161,7 +192,9 @@ extension Subnet {
             }
             step.store.nextCanister = lock.withLock { nextCanister }
         }
+        try checkCapacity(settings, of: id)
         var state = CanisterState(id: id, settings: settings)
+        if !provisional { state.consumed["creation"] = fee }
         state.log.capacity = configuration.limits.logBytes
         state.balance = balance
         state.created = step.time
@@ -196,6 +229,8 @@ extension Subnet {
         let value = try ManagementMethod.decode(call.argument, .record(["settings": ManagementMethod.settings]))
         var settings = step.state.settings
         try settings.apply(value["settings"] ?? .record([:]), configuration.limits)
+        try checkCapacity(settings, of: step.state.id)
+        try checkCycles(for: settings, step.state)
         let changed = settings.controllers != step.state.settings.controllers
         step.state.settings = settings
         step.state.version += 1

@@ -46,7 +46,8 @@ extension Subnet {
         }
         var evaluation = QueryEvaluation(subnet: self, time: time)
         let result = evaluation.call(
-            message.canister, method: message.method, argument: message.argument, caller: message.sender, depth: 0)
+            message.canister, method: message.method, argument: message.argument, caller: message.sender,
+            info: message.callerInfo, depth: 0)
         let answer: QueryOutcome.Answer =
             switch result {
             case .success(let bytes): .replied(bytes)
@@ -125,19 +126,26 @@ struct QueryEvaluation {
     let subnet: Subnet
     let time: UInt64
     var instructions: UInt64 = 0
+    /// When the first call of a composite query was made.
+    private var start: ContinuousClock.Instant?
+
+    init(subnet: Subnet, time: UInt64) {
+        self.subnet = subnet
+        self.time = time
+    }
 
     /// Instructions that the replica adds for each inner call.
     static let innerCallOverhead: UInt64 = 50_000_000
 
     mutating func call(
-        _ id: Principal, method: String, argument: [UInt8], caller: Principal, depth: Int
+        _ id: Principal, method: String, argument: [UInt8], caller: Principal, info: CallerInfo? = nil, depth: Int
     ) -> Result<[UInt8], Rejection> {
         guard depth <= subnet.configuration.limits.compositeDepth else {
             return .failure(Rejection(.queryCallGraphTooDeep, "Composite query call exceeded the maximum depth"))
         }
         guard let canister = subnet.lock.withLock({ subnet.table[id] }) else { return .failure(Subnet.notFound(id)) }
         return withLease(canister, id, request: argument.count) { evaluation, lease in
-            let result = evaluation.run(lease, id, method, argument, caller, depth)
+            let result = evaluation.run(lease, id, method, argument, caller, info, depth)
             let bytes = if case .success(let reply) = result { reply.count } else { 0 }
             return (result, bytes)
         }
@@ -196,7 +204,7 @@ struct QueryEvaluation {
 
     private mutating func run(
         _ lease: CanisterMemory.Lease, _ id: Principal, _ method: String, _ argument: [UInt8], _ caller: Principal,
-        _ depth: Int
+        _ info: CallerInfo?, _ depth: Int
     ) -> Result<[UInt8], Rejection> {
         let kind = lease.instance.module.prepared.methods[method]
         guard kind == .query || kind == .compositeQuery else {
@@ -204,6 +212,7 @@ struct QueryEvaluation {
         }
         var environment = queryEnvironment(kind == .query ? .query : .compositeQuery, depth: depth, lease)
         environment.caller = caller.bytes
+        environment.callerInfo = info
         environment.argument = argument
         do throws(ExecutionFailure) {
             let execution = try prepare(lease, environment)
@@ -265,6 +274,7 @@ struct QueryEvaluation {
             let callee = (try? Principal(bytes: call.callee)) ?? .managementCanister
             let name = String(decoding: call.method, as: UTF8.self)
             instructions += execution.instructionsUsed + Self.innerCallOverhead
+            if let refusal = exhausted() { return .failure(refusal) }
             let answer =
                 callee == .managementCanister
                 ? subnet.managementResult(
@@ -275,6 +285,22 @@ struct QueryEvaluation {
             pending += execution.calls
         }
         return Self.result(nil, execution.response, id)
+    }
+
+    /// Why a composite query may make no further call: its instructions or its time are used up.
+    private mutating func exhausted() -> Rejection? {
+        let limits = subnet.configuration.limits
+        if instructions > limits.queryInstructions {
+            return Rejection(
+                .queryCallGraphTotalInstructionLimitExceeded,
+                "Query call exceeded the instruction limit for the whole call graph: \(limits.queryInstructions).")
+        }
+        let now = ContinuousClock.now
+        if let start, now - start > .nanoseconds(limits.compositeNanoseconds) {
+            return Rejection(.queryTimeLimitExceeded, "Composite query calls exceeded the time limit.")
+        }
+        start = start ?? now
+        return nil
     }
 
     private func callBack(

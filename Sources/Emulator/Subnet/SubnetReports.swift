@@ -177,8 +177,11 @@ extension Subnet {
     public func stateTree(
         requests ids: [[UInt8]], publicKey: [UInt8], nodeKeys: [(node: Principal, key: [UInt8])]
     ) -> StateTree {
-        let (time, states, records) = lock.withLock {
-            (newTime(), table.values.map { ($0.state, $0.memory.currentModule) }, ids.map { ($0, requests[$0]) })
+        let (time, states, records, consumed, height) = lock.withLock {
+            (
+                newTime(), table.values.map { ($0.state, $0.memory.currentModule) }, ids.map { ($0, requests[$0]) },
+                counters.cycles, commits
+            )
         }
         func label(_ text: String) -> [UInt8] { Array(text.utf8) }
         let range = canisterRange
@@ -187,6 +190,7 @@ extension Subnet {
         var subnet: [(label: [UInt8], child: StateTree)] = [
             (label("canister_ranges"), ranges), (label("public_key"), .leaf(publicKey)),
             (label("type"), .leaf(label("application"))),
+            (label("metrics"), .leaf(Self.metrics(states.map(\.0), consumed: consumed, transactions: height))),
         ]
         if !nodes.isEmpty { subnet.append((label("node"), .branch(nodes))) }
         var children: [(label: [UInt8], child: StateTree)] = [
@@ -204,6 +208,20 @@ extension Subnet {
         let known = records.compactMap { id, record in record.map { (label: id, child: Self.tree($0)) } }
         if !known.isEmpty { children.append((label("request_status"), .branch(known))) }
         return .branch(children)
+    }
+
+    /// `/subnet/ID/metrics`; cycles and transactions are those since the start.
+    private static func metrics(_ states: [CanisterState], consumed: UInt128, transactions: UInt64) -> [UInt8] {
+        let high = UInt64(truncatingIfNeeded: consumed >> 64)
+        return CBOR.record([
+            "num_canisters": .unsigned(UInt64(states.count)),
+            "canister_state_bytes": .unsigned(states.reduce(0) { $0 + $1.memoryBytes }),
+            "consumed_cycles_total": .map([
+                .init(.unsigned(0), .unsigned(UInt64(truncatingIfNeeded: consumed))),
+                .init(.unsigned(1), high == 0 ? .null : .unsigned(high)),
+            ]),
+            "update_transactions_total": .unsigned(transactions),
+        ]).encoded()
     }
 
     private static func tree(_ state: CanisterState, _ module: CompiledModule?) -> StateTree {

@@ -1,8 +1,10 @@
 import InternetComputer
+import Logging
 
 /// Checks of what canisters use of the subnet's resources beside instructions.
 extension Subnet {
-    /// Cycles to set aside when a canister grows on a subnet that is filling up; 0 below the threshold.
+    /// Cycles to set aside when a canister grows on a subnet that is filling up; 0 below the threshold. Growth that
+    /// would freeze the canister is refused.
     ///
     /// The price of a byte rises linearly from nothing at the threshold to ten years of storage at the capacity.
     func reservation(
@@ -11,6 +13,14 @@ extension Subnet {
         let old = state.heapBytes + state.stableBytes
         guard heapBytes + stableBytes > old else { return 0 }
         let growth = heapBytes + stableBytes - old
+        var grown = state
+        (grown.heapBytes, grown.stableBytes) = (heapBytes, stableBytes)
+        let threshold = grown.freezingLimit(configuration.prices)
+        guard balance >= threshold else {
+            throw .refused(
+                .insufficientCyclesInMemoryGrow,
+                "Canister cannot grow memory by \(growth) bytes due to insufficient cycles. At least \(threshold - balance) additional cycles are required.")
+        }
         let limits = configuration.limits
         let used = lock.withLock { table.values.reduce(UInt64(0)) { $0 + $1.state.memoryBytes } } + growth
         guard used <= limits.subnetMemoryBytes else { throw .outOfMemory }
@@ -34,6 +44,59 @@ extension Subnet {
                 "Canister cannot grow memory by \(growth) bytes due to insufficient cycles. At least \(cycles - liquid) additional cycles are required.")
         }
         return cycles
+    }
+
+    /// Refuses allocations that the subnet does not have, beside those of its other canisters.
+    func checkCapacity(_ settings: CanisterSettings, of id: Principal) throws(Rejection) {
+        guard settings.computeAllocation > 0 || settings.memoryAllocation > 0 else { return }
+        let others = lock.withLock { table.filter { $0.key != id }.values.map(\.state.settings) }
+        let compute = others.reduce(UInt64(0)) { $0 + $1.computeAllocation }
+        let limits = configuration.limits
+        guard compute + settings.computeAllocation <= limits.computeAllocationPercent else {
+            let left = limits.computeAllocationPercent - min(compute, limits.computeAllocationPercent)
+            throw Rejection(
+                .subnetOversubscribed,
+                "Canister requested a compute allocation of \(settings.computeAllocation)% which cannot be satisfied because the Subnet's remaining compute capacity is \(left)%.")
+        }
+        let memory = others.reduce(UInt128(0)) { $0 + UInt128($1.memoryAllocation) }
+        guard memory + UInt128(settings.memoryAllocation) <= UInt128(limits.subnetMemoryBytes) else {
+            let left = UInt128(limits.subnetMemoryBytes) - min(memory, UInt128(limits.subnetMemoryBytes))
+            throw Rejection(
+                .subnetOversubscribed,
+                "Canister requested \(settings.memoryAllocation) bytes of memory but only \(left) bytes are available in the subnet.")
+        }
+    }
+
+    /// Refuses larger allocations that would freeze the canister at once.
+    func checkCycles(for settings: CanisterSettings, _ state: CanisterState) throws(Rejection) {
+        let old = state.settings
+        let isCompute = settings.computeAllocation > old.computeAllocation
+        guard isCompute || settings.memoryAllocation > old.memoryAllocation else { return }
+        var changed = state
+        changed.settings = settings
+        let limit = changed.freezingLimit(configuration.prices)
+        guard state.balance < limit else { return }
+        let name = isCompute ? "compute" : "memory"
+        throw Rejection(
+            isCompute ? .insufficientCyclesInComputeAllocation : .insufficientCyclesInMemoryAllocation,
+            "Cannot increase \(name) allocation to \(isCompute ? settings.computeAllocation : settings.memoryAllocation) due to insufficient cycles. At least \(limit - state.balance) additional cycles are required.")
+    }
+
+    /// A canister that cannot pay any more loses its code, its memory and its allocations.
+    func uninstallIfPenniless(_ step: inout Step) {
+        guard step.persists, step.state.charged != 0, step.state.balance == 0, step.state.reserved == 0,
+            step.state.moduleHash != nil
+        else { return }
+        let call = CallRequest(
+            origin: .system, sender: .managementCanister, method: "uninstall_code", argument: [])
+        do throws(Rejection) { try uninstall(call, &step) } catch {
+            logger.error("a canister without cycles keeps its code", metadata: ["canister": "\(step.state.id)", "reason": "\(error)"])
+            return
+        }
+        step.state.settings.computeAllocation = 0
+        step.state.settings.memoryAllocation = 0
+        step.state.history = []
+        logger.info("a canister ran out of cycles and was uninstalled", metadata: ["canister": "\(step.state.id)"])
     }
 
     /// Refuses an install while earlier ones are still to be worked off at the configured rates.

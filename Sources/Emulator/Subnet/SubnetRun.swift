@@ -61,6 +61,7 @@ extension Subnet {
                     execution.message.context = message.context
                 }
                 try await execution.run(entry) {
+                    await rounds?.spend(configuration.limits.sliceInstructions) { lock.withLock { closed } }
                     await Task.yield()
                     return lock.withLock { !closed }
                 }

@@ -102,9 +102,21 @@ extension Subnet {
         return ManagementMethod.reply(Self.listed(snapshot), SnapshotTypes.listed)
     }
 
+    /// The snapshot to load and the canister it was taken from: this one, or another that the caller controls too.
+    private func source(_ call: CallRequest, _ canister: Canister, _ step: Step) throws -> (Snapshot, Canister) {
+        let value = try ManagementMethod.decode(call.argument, .record(["snapshot_id": .blob]))
+        // The id ends in that of the canister.
+        guard let id = value["snapshot_id"]?.asBytes, let owner = try? Principal(bytes: Array(id.dropFirst(8))),
+            owner != step.state.id, let other = lock.withLock({ table[owner] })
+        else { return (try find(call, step.state), canister) }
+        let state = lock.withLock { other.state }
+        try check(call, state)
+        return (try find(call, state), other)
+    }
+
     private func load(_ call: CallRequest, _ canister: Canister, _ step: inout Step) throws {
-        let snapshot = try find(call, step.state)
-        guard let memories = lock.withLock({ canister.snapshots[snapshot.id] }) else {
+        let (snapshot, origin) = try source(call, canister, step)
+        guard let memories = lock.withLock({ origin.snapshots[snapshot.id] }) else {
             throw Rejection(.canisterSnapshotNotFound, "The snapshot's data is missing.")
         }
         let bytes = memories.module.read(at: 0, count: Int(snapshot.moduleBytes))
@@ -147,7 +159,7 @@ extension Subnet {
         charge(configuration.limits.snapshotInstructions, &step)
         step.state.version += 1
         step.state.record(
-            .snapshot(id: snapshot.id, version: snapshot.version, taken: snapshot.time), origin: origin(call),
+            .snapshot(id: snapshot.id, version: snapshot.version, taken: snapshot.time), origin: self.origin(call),
             time: step.time, keep: configuration.limits.historyEntries)
     }
 

@@ -112,6 +112,7 @@ struct ModuleRules {
     ) throws(WasmError) {
         for section in module.customs {
             let name = String(decoding: section.name, as: UTF8.self)
+            if name == "name" { try checkFunctionNames(section.content, bytes, limits) }
             guard name.hasPrefix("icp:") else { continue }
             let isPublic = name.hasPrefix("icp:public ")
             guard isPublic || name.hasPrefix("icp:private ") else {
@@ -130,6 +131,36 @@ struct ModuleRules {
         let total = customSections.reduce(0) { $0 + $1.name.utf8.count + $1.content.count }
         guard total <= limits.customSectionBytes else {
             throw WasmError("icp: sections of \(total) bytes, at most \(limits.customSectionBytes)", at: 0)
+        }
+    }
+
+    /// Names of functions in the name section; one that does not parse is ignored, as everywhere.
+    private func checkFunctionNames(
+        _ content: Range<Int>, _ bytes: UnsafeBufferPointer<UInt8>, _ limits: SubnetConfiguration.Limits
+    ) throws(WasmError) {
+        var longest: (bytes: Int, offset: Int) = (0, 0)
+        do throws(WasmError) {
+            var reader = WasmReader(bytes, content)
+            while !reader.isAtEnd {
+                let kind = try reader.byte()
+                let end = reader.position + Int(try reader.u32())
+                guard end <= content.upperBound else { break }
+                guard kind == 1 else {
+                    reader.position = end
+                    continue
+                }
+                for _ in 0..<(try reader.u32()) {
+                    _ = try reader.u32()
+                    let count = Int(try reader.u32())
+                    if count > longest.bytes { longest = (count, reader.position) }
+                    reader.position += count
+                    guard reader.position <= content.upperBound else { return }
+                }
+                break
+            }
+        } catch { return }
+        guard longest.bytes <= limits.functionNameBytes else {
+            throw WasmError("function name of \(longest.bytes) bytes, at most \(limits.functionNameBytes)", at: longest.offset)
         }
     }
 

@@ -53,6 +53,9 @@ extension Agent {
 
     // MARK: Signatures of nodes
 
+    /// An answer may be as old as a certificate.
+    private static let maximumQueryAgeSeconds: UInt64 = 300
+
     private func verifiedSigner(
         _ answer: CBOR, _ id: RequestID, _ target: Principal
     ) async throws(AgentError) -> (node: Principal, time: UInt64)? {
@@ -61,6 +64,11 @@ extension Agent {
             let bytes = signature["signature"]?.bytesValue, let time = signature["timestamp"]?.unsignedValue,
             let identity = signature["identity"]?.bytesValue, let node = try? Principal(bytes: identity)
         else { throw .querySignature("it is not signed by a node") }
+        let now = configuration.clock()
+        let age = (now > time ? now - time : time - now) / 1_000_000_000
+        guard age <= Self.maximumQueryAgeSeconds else {
+            throw .querySignature("node \(node) dates it \(age) seconds from now: is the clock right?")
+        }
         guard let key = try await nodeKey(node, target) else {
             throw .querySignature("it is signed by \(node), which is no node of the subnet")
         }

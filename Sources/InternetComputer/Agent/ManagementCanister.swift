@@ -97,6 +97,41 @@ public struct ManagementCanister: Sendable {
         try await simple("delete_canister", canister)
     }
 
+    /// Drops code and memory of a canister; its balance and settings stay.
+    public func uninstall(_ canister: Principal) async throws(AgentError) {
+        try await simple("uninstall_code", canister)
+    }
+
+    /// Adds cycles out of nothing, as development networks do.
+    public func topUp(_ canister: Principal, cycles: UInt64) async throws(AgentError) {
+        let type = CandidType.record(["canister_id": .principal, "amount": .nat])
+        let record = CandidValue.record([
+            "canister_id": .principal(canister.bytes), "amount": .nat(CandidInteger(cycles)),
+        ])
+        _ = try await call("provisional_top_up_canister", [record], [type], effective: canister)
+    }
+
+    /// The records of a canister's log, oldest first.
+    public func logs(of canister: Principal) async throws(AgentError) -> [CanisterLogRecord] {
+        do {
+            let argument = try Candid.encode(
+                [.record(["canister_id": .principal(canister.bytes)])], as: [.record(["canister_id": .principal])])
+            let reply = try await agent.query(
+                .managementCanister, "fetch_canister_logs", argument, effectiveCanister: canister)
+            let records = try Candid.decode(reply.bytes).first?["canister_log_records"]?.asVector ?? []
+            return records.compactMap { record in
+                guard let index = record["idx"]?.asUInt64, let time = record["timestamp_nanos"]?.asUInt64,
+                    let content = record["content"]?.asBytes
+                else { return nil }
+                return CanisterLogRecord(index: index, time: time, content: content)
+            }
+        } catch let error as CandidError {
+            throw .badAnswer("the log is not the Candid expected: \(error.text)")
+        } catch let error as AgentError {
+            throw error
+        } catch { throw .badAnswer("\(error)") }
+    }
+
     /// What a controller sees of a canister.
     public func status(of canister: Principal) async throws(AgentError) -> CanisterStatus {
         let reply = try await call(
@@ -141,6 +176,14 @@ public struct ManagementCanister: Sendable {
     }
 }
 
+/// One line of a canister's log.
+public struct CanisterLogRecord: Sendable, Equatable {
+    public let index: UInt64
+    /// Nanoseconds since 1970.
+    public let time: UInt64
+    public let content: [UInt8]
+}
+
 /// The part of `canister_status` that the command line shows.
 public struct CanisterStatus: Sendable, Equatable, Codable {
     public let status: String
@@ -153,6 +196,8 @@ public struct CanisterStatus: Sendable, Equatable, Codable {
     public let idleCyclesBurnedPerDay: String
     /// Days until the balance is used up by storage alone; nil when nothing burns.
     public let daysUntilEmpty: Double?
+    /// Days until what is left pays for no more than the freezing threshold asks for; nil when nothing burns.
+    public let daysUntilFrozen: Double?
     public let freezingThresholdSeconds: UInt64?
     public let version: UInt64?
 
@@ -174,8 +219,19 @@ public struct CanisterStatus: Sendable, Equatable, Codable {
         }
         let perDay = Double(idleCyclesBurnedPerDay) ?? 0
         daysUntilEmpty = perDay > 0 ? (Double(self.cycles) ?? 0) / perDay : nil
-        freezingThresholdSeconds = settings["freezing_threshold"]?.asUInt64
+        let threshold = settings["freezing_threshold"]?.asUInt64
+        freezingThresholdSeconds = threshold
+        var reserved = 0.0
+        if case .nat(let cycles)? = value["reserved_cycles"] { reserved = Double(Self.text(cycles)) ?? 0 }
+        daysUntilFrozen = Self.daysUntilFrozen(
+            cycles: (Double(self.cycles) ?? 0) + reserved, burnedPerDay: perDay, thresholdSeconds: threshold ?? 0)
         version = value["version"]?.asUInt64
+    }
+
+    /// The freezing limit is what the threshold's time burns.
+    package static func daysUntilFrozen(cycles: Double, burnedPerDay: Double, thresholdSeconds: UInt64) -> Double? {
+        guard burnedPerDay > 0 else { return nil }
+        return max(0, cycles / burnedPerDay - Double(thresholdSeconds) / 86_400)
     }
 
     private static func text(_ value: CandidInteger) -> String {

@@ -125,6 +125,23 @@ struct AgentTests {
         ) { try await agent.query(honest.canister, "echo", []) }
     }
 
+    /// An answer dated far from now may be an old one.
+    @Test(arguments: [(Int64(0), true), (299, true), (400, false), (-400, false)])
+    func answersOfAnotherTimeAreRefused(offsetSeconds: Int64, accepted: Bool) async throws {
+        let replica = FakeReplica(keys: try Wire.keys())
+        var configuration = Wire.configuration
+        configuration.clock = { UInt64(Int64(Wire.now) + offsetSeconds * 1_000_000_000) }
+        let agent = Agent(
+            network: .local, identity: .anonymous, transport: FunctionTransport(Wire.endpoints(replica)),
+            configuration: configuration)
+        if accepted {
+            #expect(try await agent.query(replica.canister, "echo", [1]).bytes == [1])
+        } else {
+            let error = await #expect(throws: AgentError.self) { try await agent.query(replica.canister, "echo", [1]) }
+            #expect(error?.description.contains("400 seconds from now") == true)
+        }
+    }
+
     /// A replica with another root key than the pinned one is believed nothing.
     @Test func pinnedKeysCount() async throws {
         let replica = FakeReplica(keys: try Wire.keys())

@@ -156,6 +156,27 @@ struct EndpointTests {
         }
     }
 
+    /// The status of a request is read on the path of the canister that it was about.
+    @Test(arguments: [
+        ("rwlgt-iiaaa-aaaaa-aaaaa-cai", "canister", 200), ("rrkah-fqaaa-aaaaa-aaaaq-cai", "canister", 400),
+    ])
+    func statusesBelongToTheirCanister(effective: String, scope: String, status: Int) async throws {
+        let replica = FakeReplica(keys: try Wire.keys())
+        let endpoints = Wire.endpoints(replica)
+        let envelope = try call()
+        _ = await endpoints.respond(
+            to: EndpointRequest(method: "POST", path: Self.path, body: envelope.encoded()))
+        let body = try Envelope(
+            signing: RequestContent(
+                .readState(paths: [[Array("request_status".utf8), envelope.content.requestID.bytes, Array("reply".utf8)]]),
+                sender: .anonymous, ingressExpiry: Wire.now + Self.second),
+            by: .anonymous
+        ).encoded()
+        let response = await endpoints.respond(
+            to: EndpointRequest(method: "POST", path: "/api/v3/\(scope)/\(effective)/read_state", body: body))
+        #expect(response.status == status)
+    }
+
     @Test func repeatedCallsAreExecutedOnce() async throws {
         let replica = FakeReplica(keys: try Wire.keys())
         let endpoints = Wire.endpoints(replica)

@@ -60,6 +60,8 @@ final class FakeReplica: Replica {
 
     func requestCanister(_ requestID: [UInt8]) -> Principal? { requestSender(requestID) == nil ? nil : canister }
 
+    func requestEffectiveCanister(_ requestID: [UInt8]) -> Principal? { requestCanister(requestID) }
+
     func waitForStatus(_ requestID: [UInt8], timeoutNanoseconds: UInt64) async -> RequestStatus {
         requestStatus(requestID)
     }
@@ -161,10 +163,12 @@ enum Wire: CaseIterable, Sendable {
 
     /// Runs `body` beside a server on a free port, and stops that.
     static func withServer(
-        _ endpoints: Endpoints, _ body: @Sendable (Int) async throws -> Void
+        _ endpoints: Endpoints, adjust: (inout EmulatorServer.Configuration) -> Void = { _ in },
+        _ body: @Sendable (Int) async throws -> Void
     ) async throws {
         var configuration = EmulatorServer.Configuration()
         configuration.port = 0
+        adjust(&configuration)
         configuration.logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = EmulatorServer(endpoints: endpoints, configuration: configuration)
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
