@@ -66,7 +66,8 @@ public struct EmulatorServer: Sendable {
         let threads = WorkerPool(
             name: "http", threads: Subnet.mostInline + 8,
             concurrency: max(2, ProcessInfo.processInfo.activeProcessorCount))
-        defer { threads.stop() }
+        // The last part of this task may still run on one of them, so they are not waited for.
+        defer { threads.finish() }
         do {
             try await withTaskExecutorPreference(threads) {
                 try await application.runService(gracefulShutdownSignals: stopsOnSignals ? [.sigterm, .sigint] : [])

@@ -153,10 +153,21 @@ package final class WorkerPool: TaskExecutor, @unchecked Sendable {
     /// Lets queued jobs finish and ends the threads; returns when they ended.
     package func stop() {
         pthread_mutex_lock(mutex)
+        endWhenDone()
+        while running > 0 { pthread_cond_wait(conditions + 2, mutex) }
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// As `stop`, without waiting: a thread of the pool may ask for it.
+    func finish() {
+        pthread_mutex_lock(mutex)
+        endWhenDone()
+        pthread_mutex_unlock(mutex)
+    }
+
+    private func endWhenDone() {
         stopping = true
         pthread_cond_broadcast(conditions)
         pthread_cond_broadcast(conditions + 1)
-        while running > 0 { pthread_cond_wait(conditions + 2, mutex) }
-        pthread_mutex_unlock(mutex)
     }
 }
