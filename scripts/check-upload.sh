@@ -43,6 +43,7 @@ cpu() { awk -v hertz="$(getconf CLK_TCK)" '{ printf "%.2f", ($14 + $15) / hertz 
 # upload FILE: leaves time's report in report and the output in out
 upload() { /usr/bin/time -v -o report "$tool" upload "$1" --network "$address" >out 2>progress; }
 client_seconds() { awk -F': ' '/User time|System time/ { s += $2 } END { printf "%.2f", s }' report; }
+acknowledged() { grep -c 'chunk .* sent' progress || true; }
 peak_megabytes() { awk -F': ' '/Maximum resident/ { printf "%.1f", $2 / 1024 }' "$1"; }
 
 python3 "$generator" undisturbed.deai "$small" --seed 1
@@ -67,21 +68,22 @@ target "client, peak MB" "$(peak_megabytes report)" "<=" "$memory"
 printf '  %-34s %10s\n' "seconds in all, with activation" "$(field seconds $receipt)" \
     "client, processor seconds" "$(client_seconds)" \
     "emulator, processor seconds" "$(awk -v a="$after" -v b="$before" 'BEGIN { printf "%.2f", a - b }')"
-length=$(field secondsSending $receipt)
+share=$(($(field chunks $receipt) / (kills + 1)))
 
 printf '\n== %s bytes, killed %s times\n' "$(stat -c %s killed.deai)" "$kills"
-killed=0 peak=0
+killed=0
 while [ "$killed" -lt "$kills" ]; do
     "$tool" upload killed.deai --network "$address" >out 2>progress &
     client=$!
-    sleep "$(awk -v r=$RANDOM -v l="$length" -v k="$kills" 'BEGIN { print l / (k + 1) * (0.6 + r / 32768) + 0.15 }')"
+    wanted=$((1 + share / 2 + RANDOM % (share / 2 + 1)))
+    while kill -0 $client 2>/dev/null && [ "$(acknowledged)" -lt "$wanted" ]; do sleep 0.01; done
     if ! kill -9 $client 2>/dev/null; then
         wait $client || true
         break
     fi
     wait $client 2>/dev/null || true
     killed=$((killed + 1))
-    printf '  kill %s: %s chunks acknowledged\n' "$killed" "$(grep -c '^chunk\|chunk .* sent' progress || true)"
+    printf '  kill %s: %s chunks acknowledged\n' "$killed" "$(acknowledged)"
 done
 upload killed.deai
 target "kills" "$killed" ">=" "$kills"
@@ -99,7 +101,7 @@ receipt=large.deai.receipt.json
 target "client, peak MB" "$(peak_megabytes report)" "<=" "$memory"
 printf '  %-34s %10s\n' "seconds while sending" "$(field secondsSending $receipt)" \
     "seconds in all, with activation" "$(field seconds $receipt)" \
-    "slices of activation" "$(grep -c '^verified\|verified .* of' progress || true)" \
+    "slices of activation" "$(grep -c 'verified .* of' progress || true)" \
     "client, processor seconds" "$(client_seconds)" \
     "emulator, processor seconds" "$(awk -v a="$after" -v b="$before" 'BEGIN { printf "%.2f", a - b }')"
 test "$(field modelHash $receipt)" = "$(sha256sum large.deai | cut -d' ' -f1)"
