@@ -51,6 +51,7 @@ let package = Package(
         embedded("Canister", ["Candid", "Digests", "IC0", "Images", "Inference", "Kernels"]),
 
         // Host only.
+        .target(name: "CMemory"),
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
@@ -86,7 +87,7 @@ let package = Package(
         .target(
             name: "Emulator",
             dependencies: [
-                "Candid", "CWasmtime", "CZlib", "IC0", "InternetComputer",
+                "Candid", "CMemory", "CWasmtime", "CZlib", "IC0", "InternetComputer",
                 .product(name: "Crypto", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Hummingbird", package: "hummingbird"),
@@ -97,7 +98,7 @@ let package = Package(
         .target(
             name: "Upload",
             dependencies: [
-                "Candid", "Digests", "Inference", "InternetComputer",
+                "CMemory", "Candid", "Digests", "Inference", "InternetComputer",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         .target(

@@ -8,6 +8,8 @@ struct CBOREncoder {
         case .negative(let value): head(1, value)
         case .bytes(let value):
             head(2, UInt64(value.count))
+            // Room for what follows a large value, which would otherwise move it to twice its size.
+            if value.count > 1 << 16 { bytes.reserveCapacity(bytes.count + value.count + 1024) }
             bytes.append(contentsOf: value)
         case .text(let value):
             head(3, UInt64(value.utf8.count))

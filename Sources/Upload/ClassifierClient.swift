@@ -52,10 +52,16 @@ public struct ClassifierClient: Sendable {
         return try read("classify", ok(value, "classify"), Classification.init)
     }
 
-    /// Classifies by an update call: slower, certified by the subnet.
-    public func classifyCertified(_ image: Image, top: UInt32?) async throws(ClassifierError) -> Classification {
-        let value = try await update("classify_update", [Self.question(image, top)], [Self.questionType])
-        return try read("classify_update", ok(value, "classify_update"), Classification.init)
+    /// Classifies by update calls: slower, certified by the subnet, and as many as a large model needs.
+    ///
+    /// - Parameter onProgress: bytes of weights that went by, and in all, after each call but the last.
+    public func classifyCertified(
+        _ image: Image, top: UInt32?, onProgress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) async throws(ClassifierError) -> Classification {
+        try await continued(onProgress) { () async throws(ClassifierError) in
+            let value = try await update("classify_update", [Self.question(image, top)], [Self.questionType])
+            return try read("classify_update", ok(value, "classify_update"), Classification.init)
+        }
     }
 
     private static let questionType = CandidType.record(["image": imageType, "top": .optional(.nat32)])
@@ -72,10 +78,33 @@ public struct ClassifierClient: Sendable {
         return try read("logits_raw", answer, BatchLogits.init)
     }
 
+    /// The same logits by queries if the model lets them, and by update calls of a picture each if it is too large.
+    public func anyLogits(
+        pixels: [UInt8], count: UInt32, classes: Int
+    ) async throws(ClassifierError) -> BatchLogits {
+        do { return try await logits(pixels: pixels, count: count) } catch .refused(.tooExpensive) {} catch { throw error }
+        var batch = BatchLogits()
+        let size = pixels.count / Int(count)
+        for image in 0..<Int(count) {
+            let answer = try await classifyCertified(
+                .pixels(Array(pixels[(image * size)..<((image + 1) * size)])), top: UInt32(classes))
+            var row = [Int32](repeating: 0, count: classes)
+            for label in answer.top where label.index < UInt32(classes) { row[Int(label.index)] = label.logit }
+            guard answer.top.count == classes, batch.modelSHA256.isEmpty || batch.modelSHA256 == answer.modelSHA256
+            else { throw .notAClassifier(method: "classify_update") }
+            batch.logits += row
+            batch.modelSHA256 = answer.modelSHA256
+            batch.instructions += answer.instructions
+        }
+        return batch
+    }
+
     public struct BatchLogits: Equatable, Sendable {
-        public var logits: [Int32]
-        public var modelSHA256: [UInt8]
-        public var instructions: UInt64
+        public var logits: [Int32] = []
+        public var modelSHA256: [UInt8] = []
+        public var instructions: UInt64 = 0
+
+        init() {}
 
         init?(_ value: CandidValue) {
             guard let bytes = value["logits"]?.asBytes, bytes.count.isMultiple(of: 4),
@@ -104,8 +133,10 @@ public struct ClassifierClient: Sendable {
         try read("model_info", ok(await query("model_info", [], []), "model_info"), ModelInfo.init)
     }
 
-    public func rollback(to version: UInt64) async throws(ClassifierError) -> ModelInfo {
-        try await continued { () async throws(ClassifierError) in
+    public func rollback(
+        to version: UInt64, onProgress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) async throws(ClassifierError) -> ModelInfo {
+        try await continued(onProgress) { () async throws(ClassifierError) in
             let value = try await update("rollback", [.nat64(version)], [.nat64])
             return try read("rollback", ok(value, "rollback"), ModelInfo.init)
         }
@@ -127,18 +158,23 @@ public struct ClassifierClient: Sendable {
         return try read("download_chunk", answer) { $0["data"]?.asBytes }
     }
 
+    /// How often a call that is continued may fall back, as it does when the canister is upgraded in between.
+    private static let restarts = 8
+
     /// Calls until the canister no longer answers that it is under way; each call must get further.
     func continued<Value>(
-        _ body: () async throws(ClassifierError) -> Value
+        _ onProgress: (UInt64, UInt64) -> Void = { _, _ in }, _ body: () async throws(ClassifierError) -> Value
     ) async throws(ClassifierError) -> Value {
-        var calls = 0
+        var last: UInt64?
+        var restarts = 0
         while true {
             do { return try await body() } catch .refused(.inProgress(let done, let total)) {
-                calls += 1
-                // A message hashes at least 64 MiB; twice as many calls allow for an upgrade in between.
-                guard UInt64(calls) <= 16 + 2 * (total >> 26) else {
-                    throw .refused(.inProgress(done: done, total: total))
+                onProgress(done, total)
+                if let last, done <= last {
+                    restarts += 1
+                    guard restarts <= Self.restarts else { throw .refused(.inProgress(done: done, total: total)) }
                 }
+                last = done
             } catch { throw error }
         }
     }

@@ -19,6 +19,8 @@ public enum ClassifierRefusal: Error, Equatable, Sendable {
     case rateLimited(retryAfterSeconds: UInt64)
     /// The same call goes on from there.
     case inProgress(done: UInt64, total: UInt64)
+    /// The model may need more than a query has; `instead` is the method to call.
+    case tooExpensive(instructions: UInt64, stableBytes: UInt64, instead: String)
     /// A case that a newer canister knows and this version does not.
     case unknown
 
@@ -60,6 +62,12 @@ public enum ClassifierRefusal: Error, Equatable, Sendable {
             self = .rateLimited(retryAfterSeconds: seconds)
             return
         }
+        if let cost = value.payload(of: "too_expensive"), let instructions = cost["instructions"]?.asUInt64,
+            let bytes = cost["stable_bytes"]?.asUInt64, let instead = cost["instead"]?.string
+        {
+            self = .tooExpensive(instructions: instructions, stableBytes: bytes, instead: instead)
+            return
+        }
         if let state = value.payload(of: "in_progress"), let done = state["done"]?.asUInt64,
             let total = state["total"]?.asUInt64
         {
@@ -91,7 +99,10 @@ extension ClassifierRefusal: CustomStringConvertible {
         case .quotaExceeded(let limit, let found):
             "an uploader may hold \(limit) bytes in this canister, this would make \(found): delete old versions"
         case .rateLimited(let seconds): "too many calls within a minute: try again in \(seconds) s"
-        case .inProgress(let done, let total): "the canister has hashed \(done) of \(total) bytes: call again"
+        case .inProgress(let done, let total): "the canister has done \(done) of \(total) bytes: call again"
+        case .tooExpensive(let instructions, let bytes, let instead):
+            "the model takes up to \(instructions) instructions and \(bytes) bytes of stable memory for a picture, more "
+                + "than a query has: use \(instead) (`deai-train query --certified`)"
         case .unknown: "the canister refuses for a reason this version of deai-train does not know"
         }
     }

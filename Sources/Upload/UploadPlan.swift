@@ -15,7 +15,7 @@ public struct UploadPlan: Equatable, Sendable {
     public static let standardChunkBytes = (1 << 20) - 4096
     public static let maximumChunkBytes = 1 << 20
 
-    /// Files up to this size are checked completely before they are sent; of larger ones only the head, so
+    /// Files up to this size are checked completely before they are sent; of larger ones all but the tensors, so
     /// that memory stays bounded. The canister verifies every file completely before it serves it.
     static let completelyCheckedBytes = 16 << 20
 
@@ -47,14 +47,11 @@ public struct UploadPlan: Equatable, Sendable {
 
     private static func checkIsModel(_ file: ChunkedFile) throws(UploadError) {
         guard file.size > 0 else { throw .notAModel(path: file.path, reason: "it is empty") }
-        let complete = file.size <= UInt64(completelyCheckedBytes)
-        let head = try file.read(at: 0, count: complete ? Int(file.size) : 1 << 16)
-        do {
-            _ = try ModelFile.read(head)
+        let whole = file.size <= UInt64(completelyCheckedBytes) ? try file.read(at: 0, count: Int(file.size)) : nil
+        do throws(ModelFileError) {
+            if let whole { _ = try ModelFile.read(whole) } else { _ = try ModelOutline(FileStorage(file: file)) }
         } catch {
-            guard !complete, case .truncated = error.reason else {
-                throw .notAModel(path: file.path, reason: "\(error.message) (byte \(error.offset))")
-            }
+            throw .notAModel(path: file.path, reason: "\(error.message) (byte \(error.offset))")
         }
     }
 
@@ -69,6 +66,19 @@ public struct UploadPlan: Equatable, Sendable {
     func bytes(ofChunk index: UInt32) -> Int {
         let start = UInt64(index) * UInt64(chunkBytes)
         return start >= size ? 0 : Int(min(UInt64(chunkBytes), size - start))
+    }
+}
+
+/// A file as the reader of models sees it. What cannot be read is zero: the pass over the chunks reports it.
+private struct FileStorage: ModelStorage {
+    let file: ChunkedFile
+
+    var byteCount: UInt64 { file.size }
+
+    func read(at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer) {
+        buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        guard let bytes = try? file.read(at: offset, count: buffer.count) else { return }
+        buffer.copyBytes(from: bytes)
     }
 }
 

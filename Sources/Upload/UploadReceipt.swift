@@ -18,6 +18,8 @@ public struct UploadReceipt: Codable, Equatable, Sendable {
     public var chunksSent: Int
     public var chunksSkipped: Int
     public var seconds: Double
+    /// While chunks were sent: without opening the upload, verification and activation.
+    public var secondsSending: Double
 
     public init(
         plan: UploadPlan, outcome: Uploader.Outcome, network: Network, canister: Principal,
@@ -36,6 +38,7 @@ public struct UploadReceipt: Codable, Equatable, Sendable {
         chunksSent = outcome.chunksSent
         chunksSkipped = outcome.chunksSkipped
         self.seconds = seconds
+        secondsSending = outcome.secondsSending
     }
 
     /// Writes the receipt as JSON, whole or not at all.

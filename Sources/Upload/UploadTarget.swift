@@ -8,7 +8,10 @@ public protocol UploadTarget: Sendable {
     func begin(_ plan: UploadPlan) async throws(ClassifierError) -> [UInt32]
     func missingChunks(sha256: [UInt8]) async throws(ClassifierError) -> [UInt32]
     func put(sha256: [UInt8], index: UInt32, data: [UInt8]) async throws(ClassifierError)
-    func activate(sha256: [UInt8]) async throws(ClassifierError) -> ModelInfo
+    /// `onProgress` hears how many bytes have been verified, and of how many, when that takes several messages.
+    func activate(
+        sha256: [UInt8], onProgress: (UInt64, UInt64) -> Void
+    ) async throws(ClassifierError) -> ModelInfo
     func abort(sha256: [UInt8]) async throws(ClassifierError)
 }
 
@@ -43,9 +46,11 @@ extension ClassifierClient: UploadTarget {
         _ = try ok(await update("put_chunk", [chunk], [type]), "put_chunk")
     }
 
-    /// Activates a file that is uploaded or stored; calls as often as the canister needs to hash it.
-    public func activate(sha256: [UInt8]) async throws(ClassifierError) -> ModelInfo {
-        try await continued { () async throws(ClassifierError) in
+    /// Activates a file that is uploaded or stored; calls as often as the canister needs to verify it.
+    public func activate(
+        sha256: [UInt8], onProgress: (UInt64, UInt64) -> Void = { _, _ in }
+    ) async throws(ClassifierError) -> ModelInfo {
+        try await continued(onProgress) { () async throws(ClassifierError) in
             let answer = try ok(await update("activate", [.blob(sha256)], [.blob]), "activate")
             return try read("activate", answer, ModelInfo.init)
         }

@@ -11,6 +11,8 @@ public struct Uploader: Sendable {
         case began(chunks: Int, missing: Int, missingBytes: UInt64)
         case sent(chunk: UInt32, bytes: Int)
         case verifying
+        /// The canister has verified `bytes` of `total`; only when that takes it several messages.
+        case verified(bytes: UInt64, total: UInt64)
     }
 
     /// What happened, in numbers.
@@ -19,6 +21,8 @@ public struct Uploader: Sendable {
         public var chunksSent: Int
         public var chunksSkipped: Int
         public var bytesSent: UInt64
+        /// While chunks were sent; activation is not in it.
+        public var secondsSending: Double = 0
     }
 
     let target: any UploadTarget
@@ -44,22 +48,25 @@ public struct Uploader: Sendable {
     /// - Parameter restarts: drops a half-finished upload of the same file first, as is needed when that was
     ///   cut into other chunks.
     public func upload(_ plan: UploadPlan, restarts: Bool = false) async throws(UploadError) -> Outcome {
-        let (model, sent, bytes) = try await deliver(plan, restarts: restarts) {
-            () async throws(ClassifierError) in try await target.activate(sha256: plan.sha256)
+        let (model, sent, bytes, seconds) = try await deliver(plan, restarts: restarts) {
+            () async throws(ClassifierError) in
+            try await target.activate(sha256: plan.sha256) { onEvent(.verified(bytes: $0, total: $1)) }
         }
         return Outcome(
-            model: model, chunksSent: sent, chunksSkipped: plan.chunkHashes.count - sent, bytesSent: bytes)
+            model: model, chunksSent: sent, chunksSkipped: plan.chunkHashes.count - sent, bytesSent: bytes,
+            secondsSending: seconds)
     }
 
     /// Sends what is missing, then does `use` with the complete file; again when the upload was lost meanwhile.
     func deliver<Result: Sendable>(
         _ plan: UploadPlan, restarts: Bool = false, use: () async throws(ClassifierError) -> Result
-    ) async throws(UploadError) -> (result: Result, chunksSent: Int, bytesSent: UInt64) {
+    ) async throws(UploadError) -> (result: Result, chunksSent: Int, bytesSent: UInt64, secondsSending: Double) {
         let file = try ChunkedFile(path: plan.path)
         if restarts { try await dropUpload(plan.sha256) }
         var sent: Set<UInt32> = []
         var bytesSent: UInt64 = 0
         var lastMissing = 0
+        var seconds = 0.0
         for round in 0..<Self.rounds {
             let missing = try await classifier { () async throws(ClassifierError) in try await target.begin(plan) }
             lastMissing = missing.count
@@ -70,16 +77,18 @@ public struct Uploader: Sendable {
             if missing.isEmpty {
                 onEvent(.verifying)
                 do {
-                    return (try await use(), sent.count, bytesSent)
+                    return (try await use(), sent.count, bytesSent, seconds)
                 } catch .refused(.missingChunks), .refused(.unknownUpload) {
                     // Somebody aborted the upload, or the canister was reinstalled, between two messages.
                     continue
                 } catch { throw .classifier(error) }
             }
+            let start = ContinuousClock.now
             for index in try await send(missing, of: plan, from: file) {
                 sent.insert(index)
                 bytesSent += UInt64(plan.bytes(ofChunk: index))
             }
+            seconds += (ContinuousClock.now - start) / .seconds(1)
         }
         throw .incomplete(missing: max(lastMissing, 1))
     }

@@ -72,7 +72,9 @@ private final class FaultyCanister: UploadTarget {
         if let error { throw error }
     }
 
-    func activate(sha256: [UInt8]) async throws(ClassifierError) -> ModelInfo {
+    func activate(
+        sha256: [UInt8], onProgress: (UInt64, UInt64) -> Void
+    ) async throws(ClassifierError) -> ModelInfo {
         let list: [UInt32] = state.withLock {
             $0.activations += 1
             return missing($0)

@@ -65,7 +65,9 @@ final class FakeCanister: UploadTarget {
         }
     }
 
-    func activate(sha256: [UInt8]) async throws(ClassifierError) -> ModelInfo {
+    func activate(
+        sha256: [UInt8], onProgress: (UInt64, UInt64) -> Void
+    ) async throws(ClassifierError) -> ModelInfo {
         try state.withLock { state throws(ClassifierError) in
             guard let plan = state.plan, plan.sha256 == sha256 else { throw .refused(.unknownUpload) }
             let file = plan.chunkHashes.indices.flatMap { state.chunks[UInt32($0)] ?? [] }

@@ -113,8 +113,9 @@ struct VerifyOnchainCommand: AsyncParsableCommand {
         var queries = 0
         while next < images.count {
             let count = min(batch, images.count - next)
-            let answer = try await client.logits(
-                pixels: Array(images.pixels[(next * size)..<((next + count) * size)]), count: UInt32(count))
+            let answer = try await client.anyLogits(
+                pixels: Array(images.pixels[(next * size)..<((next + count) * size)]), count: UInt32(count),
+                classes: classes)
             guard answer.modelSHA256 == hash else {
                 throw CommandFailure(
                     .failure,

@@ -1,6 +1,4 @@
 import ArgumentParser
-import Foundation
-import InternetComputer
 import Upload
 
 /// `deai-train models`: what a classifier canister keeps.
@@ -8,11 +6,7 @@ struct ModelsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "models", abstract: "List the model versions a canister keeps; the active one is marked.")
 
-    @OptionGroup var canister: CanisterOptions
-    @OptionGroup var network: NetworkOptions
-
-    @Flag(help: "JSON Lines on standard output.")
-    var json = false
+    @OptionGroup var options: ModelOptions
 
     private struct Row: Encodable {
         let event = "model"
@@ -21,15 +15,14 @@ struct ModelsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let agent = try network.agent()
-        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+        let client = try await options.client()
         let (models, active) = try await explained {
             let models = try await client.models()
             return (models, models.isEmpty ? nil : try await client.modelInfo().version)
         }
-        if models.isEmpty, !json { Console.note("the canister has no model") }
+        if models.isEmpty, !options.json { Console.note("the canister has no model") }
         for model in models {
-            if json {
+            if options.json {
                 Console.json(Row(active: model.version == active, model: model))
             } else {
                 Console.result(
@@ -41,19 +34,15 @@ struct ModelsCommand: AsyncParsableCommand {
     }
 }
 
-/// `deai-train rollback VERSION`: serve a version that the canister still has.
-struct RollbackCommand: AsyncParsableCommand {
+/// `deai-train delete VERSION`: drop a version and free its memory.
+struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "rollback", abstract: "Serve a model version again that the canister still keeps.")
+        commandName: "delete", abstract: "Delete a model version that is not served from a canister.")
 
     @Argument(help: "Version, as `deai-train models` lists it.")
     var version: UInt64
 
-    @OptionGroup var canister: CanisterOptions
-    @OptionGroup var network: NetworkOptions
-
-    @Flag(help: "JSON Lines on standard output.")
-    var json = false
+    @OptionGroup var options: ModelOptions
 
     private struct Row: Encodable {
         let event = "finished"
@@ -61,13 +50,16 @@ struct RollbackCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let agent = try network.agent()
-        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
-        let model = try await explained { try await client.rollback(to: version) }
-        if json {
+        let client = try await options.client()
+        let model = try await explained {
+            let model = try await client.model(version: version)
+            try await client.deleteVersion(version)
+            return model
+        }
+        if options.json {
             Console.json(Row(model: model))
         } else {
-            Console.result("version \(model.version) is served again: \(model.name), \(model.sha256)")
+            Console.result("version \(model.version) is deleted: \(model.name), \(model.sha256)")
         }
     }
 }

@@ -4,7 +4,7 @@ import ArgumentParser
 enum NetworkCommands {
     static let all: [any ParsableCommand.Type] = [
         EmulatorCommand.self, CanisterCommand.self, UploadCommand.self, QueryCommand.self, ModelsCommand.self,
-        ActivateCommand.self, RollbackCommand.self, DownloadCommand.self, IdentityCommand.self,
+        ActivateCommand.self, RollbackCommand.self, DeleteCommand.self, DownloadCommand.self, IdentityCommand.self,
         PocketICCommand.self,
     ]
 }

@@ -9,7 +9,8 @@ struct QueryCommand: AsyncParsableCommand {
         commandName: "query", abstract: "Classify PNG images on a canister.",
         discussion: """
             A query is answered by one node and signed by it; with --certified the whole subnet executes the \
-            classification and certifies the answer.
+            classification and certifies the answer. A model that needs more than a query has is asked that way, too, \
+            in as many update calls as it takes.
             """)
 
     @Argument(help: "PNG files.")
@@ -60,22 +61,41 @@ struct QueryCommand: AsyncParsableCommand {
         let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
         for (path, png) in files {
             let answer: Classification
+            let isCertified: Bool
             do {
-                answer = try await explained {
-                    certified
-                        ? try await client.classifyCertified(.png(png), top: top)
-                        : try await client.classify(.png(png), top: top)
-                }
+                (answer, isCertified) = try await explained { try await classify(png, client) }
             } catch let failure as CommandFailure where failure.exitStatus == .badData {
                 throw CommandFailure(.badData, "\(path): \(failure.message)")
             }
-            report(path, answer)
-            if verify { try await check(answer, client) }
+            report(path, answer, isCertified)
+            if verify { try await check(answer, isCertified, client) }
         }
     }
 
+    /// The answer, and whether it is the subnet's.
+    private func classify(_ png: [UInt8], _ client: ClassifierClient) async throws -> (Classification, Bool) {
+        if !certified {
+            do { return (try await client.classify(.png(png), top: top), false) } catch ClassifierError.refused(
+                .tooExpensive(let instructions, _, _))
+            {
+                Console.note(
+                    "the model takes up to \(ProgressBar.grouped(Int(instructions))) instructions, more than a query has: "
+                        + "asking by update calls")
+            }
+        }
+        let bar = ProgressBar("classify", unit: "MB")
+        defer { bar.clear() }
+        let answer = try await client.classifyCertified(.png(png), top: top) { done, total in
+            if !Console.showsProgress, !json {
+                Console.note("\(ProgressBar.grouped(Int(done))) of \(ProgressBar.grouped(Int(total))) bytes of weights")
+            }
+            bar.update(Double(done) / 1e6, of: Double(total) / 1e6)
+        }
+        return (answer, true)
+    }
+
     /// Compares the answer's model with the one that the subnet certifies.
-    private func check(_ answer: Classification, _ client: ClassifierClient) async throws {
+    private func check(_ answer: Classification, _ isCertified: Bool, _ client: ClassifierClient) async throws {
         let (model, time) = try await explained { try await client.certifiedModel(now: Agent.systemClock()) }
         guard model.sha256 == hexadecimal(answer.modelSHA256), model.version == answer.modelVersion else {
             throw CommandFailure(
@@ -87,7 +107,7 @@ struct QueryCommand: AsyncParsableCommand {
             "the subnet certifies that model \(model.version) with SHA-256 \(model.sha256) and its provenance is active"
         ]
         proven.append(
-            certified
+            isCertified
                 ? "the answer was computed by the whole subnet and is certified by it"
                 : "the answer was signed by one node of the subnet; only --certified makes it the subnet's word")
         if json {
@@ -106,19 +126,19 @@ struct QueryCommand: AsyncParsableCommand {
         return bytes
     }
 
-    private func report(_ path: String, _ answer: Classification) {
+    private func report(_ path: String, _ answer: Classification, _ isCertified: Bool) {
         if json {
             Console.json(
                 Row(
                     image: path, top: answer.top, instructions: answer.instructions,
                     modelVersion: answer.modelVersion, modelHash: hexadecimal(answer.modelSHA256),
-                    certified: certified))
+                    certified: isCertified))
             return
         }
         let labels = answer.top.map { "\($0.label) " + String(format: "%.1f %%", $0.probability * 100) }
         Console.result(
             "\(path): \(labels.joined(separator: ", ")) | \(ProgressBar.grouped(Int(answer.instructions))) instructions, "
                 + "model \(answer.modelVersion) (\(hexadecimal(answer.modelSHA256.prefix(4)))), "
-                + (certified ? "certified" : "uncertified"))
+                + (isCertified ? "certified" : "uncertified"))
     }
 }

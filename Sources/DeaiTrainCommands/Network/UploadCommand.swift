@@ -42,6 +42,7 @@ struct UploadCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        ClientMemory.returnBuffers()
         let plan = try explained { try UploadPlan(path: file, chunkBytes: chunkBytes) }
         let agent = try network.agent()
         let id = try canister.resolved(on: agent.network)
@@ -92,6 +93,7 @@ struct UploadCommand: AsyncParsableCommand {
 private final class UploadRenderer: Sendable {
     private let json: Bool
     private let bar = ProgressBar("upload", unit: "MB")
+    private let verification = ProgressBar("verify", unit: "MB")
     private let progress = Mutex((done: 0, total: 0))
 
     init(json: Bool) { self.json = json }
@@ -101,6 +103,12 @@ private final class UploadRenderer: Sendable {
         let chunks: Int
         let missing: Int
         let missingBytes: UInt64
+    }
+
+    private struct Verified: Encodable {
+        let event = "verified"
+        let bytes: UInt64
+        let total: UInt64
     }
 
     private struct Sent: Encodable {
@@ -130,8 +138,18 @@ private final class UploadRenderer: Sendable {
             bar.update(Double(now.done) / 1e6, of: Double(now.total) / 1e6)
         case .verifying:
             bar.clear()
+        case .verified(let done, let total):
+            if json {
+                Console.json(Verified(bytes: done, total: total))
+            } else if !Console.showsProgress {
+                Console.note("verified \(ProgressBar.grouped(Int(done))) of \(ProgressBar.grouped(Int(total))) bytes")
+            }
+            verification.update(Double(done) / 1e6, of: Double(total) / 1e6)
         }
     }
 
-    func clear() { bar.clear() }
+    func clear() {
+        bar.clear()
+        verification.clear()
+    }
 }

@@ -3,7 +3,8 @@ import InternetComputer
 extension Endpoints {
     /// Submits a call; v3 and v4 wait for the certificate of the answer.
     func call(_ message: IngressMessage, version: EndpointPath.Version) async -> EndpointResponse {
-        switch await replica.submit(message) {
+        let submission = version == .v2 ? await replica.submit(message) : await replica.submitWaiting(message)
+        switch submission {
         case .rejected(let rejection):
             var fields = Self.fields(of: rejection)
             if version != .v2 { fields.append(.init(.text("status"), .text("non_replicated_rejection"))) }
@@ -12,6 +13,9 @@ extension Endpoints {
             if version == .v2 { return .text(202, "") }
         }
         let status = await replica.waitForStatus(message.requestID, timeoutNanoseconds: syncCallNanoseconds)
+        guard status.isFinal || replica.acknowledge(message.requestID) else {
+            return .text(503, "the emulator is shutting down")
+        }
         guard status.isFinal else { return .text(202, "the call is still running: ask read_state for its status") }
         let path = [Array("request_status".utf8), message.requestID]
         let certificate = await certificates.certificate(revealing: [path], requests: [message.requestID])

@@ -4,6 +4,12 @@ import InternetComputer
 /// their own.
 public protocol Replica: Sendable {
     func submit(_ message: IngressMessage) async -> Submission
+    /// The same for a sender who waits for the outcome: nothing is acknowledged yet, so nothing has to be durable
+    /// before the message has run.
+    func submitWaiting(_ message: IngressMessage) async -> Submission
+    /// Makes an accepted message durable that has not run yet, so that its sender may be told; false when the state
+    /// cannot be written.
+    func acknowledge(_ requestID: [UInt8]) -> Bool
     func query(_ message: QueryMessage) async -> QueryOutcome
     func requestStatus(_ requestID: [UInt8]) -> RequestStatus
     func requestSender(_ requestID: [UInt8]) -> Principal?
@@ -25,6 +31,11 @@ public protocol Replica: Sendable {
 
 extension Replica {
     public func metrics() -> [Metric] { [] }
+}
+
+extension Replica {
+    public func submitWaiting(_ message: IngressMessage) async -> Submission { await submit(message) }
+    public func acknowledge(_ requestID: [UInt8]) -> Bool { true }
 }
 
 extension Subnet: Replica {}

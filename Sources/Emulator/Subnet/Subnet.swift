@@ -27,6 +27,8 @@ public final class Subnet: @unchecked Sendable {
     let management: Canister
     var requests: [[UInt8]: RequestRecord] = [:]
     var waiters: [[UInt8]: [Waiter]] = [:]
+    /// Messages of senders who wait, which the store gets with their outcome.
+    var unstored: [[UInt8]: UnstoredMessage] = [:]
     /// Certificates of certified data, while nothing changes.
     var certificates: [Principal: CachedCertificate] = [:]
     var chunks: [Principal: [[UInt8]: [UInt8]]] = [:]
@@ -79,6 +81,8 @@ public final class Subnet: @unchecked Sendable {
         updates.stop()
         queries.stop()
         commitLock.withLock {
+            // What was interrupted runs when the emulator starts again.
+            _ = writeUnstored(lock.withLock { Array(unstored.keys) })
             try? store?.checkpoint { for canister in lock.withLock({ Array(table.values) }) { canister.memory.synchronize() } }
             store?.close()
         }
@@ -257,7 +261,13 @@ public final class Subnet: @unchecked Sendable {
                 step.store.requests.append((answer.requestID, record))
             }
         }
-        step.store.removedMessages.append(step.sequence)
+        let waiting = lock.withLock { takeUnstored(step.sequence) }
+        if let waiting {
+            // It goes on in other messages: its sender may be told so at any time from now on.
+            if !step.store.requests.contains(where: { $0.id == waiting.id }) { step.store.requests.append(waiting) }
+        } else {
+            step.store.removedMessages.append(step.sequence)
+        }
         if step.persists, !step.deleted { step.store.canisters.append(step.state) }
         if step.deleted { step.store.deletedCanisters.append(step.state.id) }
         step.store.canisters += step.created.map(\.state)
@@ -300,6 +310,7 @@ public final class Subnet: @unchecked Sendable {
             }
             for request in step.store.requests {
                 requests[request.id] = request.record
+                guard request.record.status.isFinal else { continue }
                 for waiter in waiters.removeValue(forKey: request.id) ?? [] { wake.append((waiter, request.record.status)) }
             }
             if store == nil {
@@ -323,6 +334,13 @@ public final class Subnet: @unchecked Sendable {
         if let store, !step.removedSnapshots.isEmpty || step.deleted {
             store.removeSnapshots(step.removedSnapshots + (step.deleted ? step.state.snapshots.map(\.id) : []))
         }
+    }
+
+    /// The request whose message of this number has just run for the first time, if the store does not know it yet.
+    private func takeUnstored(_ sequence: UInt64) -> (id: [UInt8], record: RequestRecord)? {
+        guard let id = unstored.first(where: { $0.value.sequence == sequence })?.key else { return nil }
+        unstored[id] = nil
+        return requests[id].map { (id, $0) }
     }
 
     // MARK: Reading
@@ -355,6 +373,13 @@ public final class Subnet: @unchecked Sendable {
         if let store { return (try? store.chunk(canister, hash)) ?? nil }
         return lock.withLock { chunks[canister]?[hash] }
     }
+}
+
+/// A queued message that is not in the store.
+struct UnstoredMessage: Sendable {
+    let sequence: UInt64
+    let canister: Principal
+    let message: QueuedMessage
 }
 
 /// Somebody who waits for a request; resumed once.

@@ -5,6 +5,16 @@ import InternetComputer
 extension Subnet {
     /// Queues an update call after the checks of the specification (expiry, duplicate, cycles, inspect_message).
     public func submit(_ message: IngressMessage) async -> Submission {
+        await submit(message, isDurable: true)
+    }
+
+    /// Queues an update call of somebody who waits for its outcome. It is in the store once it has run, or once
+    /// `acknowledge` has put it there: a message of a megabyte is otherwise written and deleted for nothing.
+    public func submitWaiting(_ message: IngressMessage) async -> Submission {
+        await submit(message, isDurable: false)
+    }
+
+    private func submit(_ message: IngressMessage, isDurable: Bool) async -> Submission {
         let now = configuration.clock()
         let limits = configuration.limits
         let latest = now + limits.ingressTimeToLiveNanoseconds + limits.ingressDriftNanoseconds
@@ -21,11 +31,16 @@ extension Subnet {
                     .invalidManagementPayload,
                     "The message of \(message.envelopeBytes) bytes is larger than \(limits.ingressBytes)."))
         }
-        if lock.withLock({ requests[message.requestID] != nil }) { return .accepted }
+        if lock.withLock({ requests[message.requestID] != nil }) {
+            guard !isDurable || acknowledge(message.requestID) else {
+                return .rejected(Rejection(.certifiedStateUnavailable, "The emulator is shutting down."))
+            }
+            return .accepted
+        }
         do throws(Rejection) {
             let target = try ingressTarget(message)
             if message.canister != .managementCanister { try await inspect(message, target) }
-            return try enqueueIngress(message, target, now)
+            return try enqueueIngress(message, target, now, isDurable: isDurable)
         } catch {
             return .rejected(error)
         }
@@ -69,7 +84,7 @@ extension Subnet {
     }
 
     private func enqueueIngress(
-        _ message: IngressMessage, _ target: Canister, _ now: UInt64
+        _ message: IngressMessage, _ target: Canister, _ now: UInt64, isDurable: Bool
     ) throws(Rejection) -> Submission {
         let toManagement = message.canister == .managementCanister
         let call = CallRequest(
@@ -80,8 +95,11 @@ extension Subnet {
         let record = RequestRecord(
             sender: message.sender, canister: message.canister, effective: target === management ? nil : target.state.id,
             status: .received, expiry: message.ingressExpiry)
-        commitLock.lock()
-        defer { commitLock.unlock() }
+        let queue = toManagement && target === management ? Principal.managementCanister : target.state.id
+        // Whoever waits for the outcome need not wait for the commit of another message first.
+        let keeps = isDurable || store == nil
+        if keeps { commitLock.lock() }
+        defer { if keeps { commitLock.unlock() } }
         enum Entry { case duplicate, closed, full, crowded, new(UInt64) }
         let entry = lock.withLock { () -> Entry in
             if requests[message.requestID] != nil { return .duplicate }
@@ -90,6 +108,11 @@ extension Subnet {
             guard queuedIngressBytes + queued.ingressBytes <= configuration.limits.queuedIngressBytes else { return .crowded }
             queuedIngressBytes += queued.ingressBytes
             defer { nextSequence += 1 }
+            if !keeps {
+                requests[message.requestID] = record
+                unstored[message.requestID] = UnstoredMessage(
+                    sequence: nextSequence, canister: queue, message: queued)
+            }
             return .new(nextSequence)
         }
         guard case .new(let sequence) = entry else {
@@ -102,20 +125,54 @@ extension Subnet {
             }
         }
         var transaction = StoreTransaction()
-        transaction.requests.append((message.requestID, record))
-        transaction.addedMessages.append((sequence, toManagement && target === management ? .managementCanister : target.state.id, queued))
+        if keeps {
+            transaction.requests.append((message.requestID, record))
+            transaction.addedMessages.append((sequence, queue, queued))
+        }
         transaction.prunedRequests = lock.withLock { prunable(now) }
-        do { try store?.apply(transaction) } catch {
-            lock.withLock { queuedIngressBytes -= queued.ingressBytes }
-            throw Rejection(.certifiedStateUnavailable, "The emulator's state cannot be written: \(error)")
+        if keeps || !transaction.prunedRequests.isEmpty {
+            do { try store?.apply(transaction) } catch {
+                lock.withLock {
+                    queuedIngressBytes -= queued.ingressBytes
+                    if !keeps {
+                        requests[message.requestID] = nil
+                        unstored[message.requestID] = nil
+                    }
+                }
+                throw Rejection(.certifiedStateUnavailable, "The emulator's state cannot be written: \(error)")
+            }
         }
         lock.withLock {
             for id in transaction.prunedRequests { requests[id] = nil }
-            requests[message.requestID] = record
+            if keeps { requests[message.requestID] = record }
             target.push(sequence, queued)
             schedule(target)
         }
         return .accepted
+    }
+
+    /// Makes a message durable that was queued for somebody who waits; false when the state cannot be written.
+    public func acknowledge(_ requestID: [UInt8]) -> Bool {
+        commitLock.lock()
+        defer { commitLock.unlock() }
+        return writeUnstored([requestID])
+    }
+
+    /// Puts messages into the store that are not there yet. Call with the commit lock held.
+    func writeUnstored(_ requestIDs: [[UInt8]]) -> Bool {
+        var transaction = StoreTransaction()
+        let isOpen = lock.withLock {
+            for id in requestIDs {
+                guard let entry = unstored[id], let record = requests[id] else { continue }
+                transaction.requests.append((id, record))
+                transaction.addedMessages.append((entry.sequence, entry.canister, entry.message))
+            }
+            return !closed
+        }
+        guard !transaction.addedMessages.isEmpty else { return isOpen }
+        do { try store?.apply(transaction) } catch { return false }
+        lock.withLock { for id in requestIDs { unstored[id] = nil } }
+        return true
     }
 
     /// Final requests whose expiry and retention are over; looked for now and then. Call with the lock held.
