@@ -2,7 +2,8 @@
 # Runs the ONNX files of a run through onnxruntime and tract on the 10,000 test images and prints how often each
 # gives the label of our own float and int8 networks. Not part of `make test`: takes a minute, and needs
 #     pip install onnxruntime tract numpy
-# Usage: scripts/check-onnx.sh RUN [RUN …]     PYTHON and DEAI_TRAIN choose the interpreter and the binary.
+# Usage: scripts/check-onnx.sh RUN [RUN …]     PYTHON and DEAI_TRAIN choose the interpreter and the binary, IMAGES how
+# many test images the runtimes see (a multiple of 500).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tool=${DEAI_TRAIN:-.build/release/deai-train}

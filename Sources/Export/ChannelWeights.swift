@@ -1,6 +1,6 @@
-/// Weights rounded to int8 with one step per output channel, the innermost dimension.
+/// Weights rounded to integers with one step per output channel, the innermost dimension.
 struct ChannelWeights: Equatable {
-    /// In the order they had, −127…127.
+    /// In the order they had, −levels…levels.
     let weights: [Int8]
     /// In units of input step × weight step.
     let bias: [Int32]
@@ -10,7 +10,8 @@ struct ChannelWeights: Equatable {
     let unrounded: [Float]
     let unroundedBias: [Float]
 
-    init(_ weight: [Float], bias floatBias: [Float], inputStep: Double) {
+    /// - Parameter levels: 127 for eight bits, 7 for four.
+    init(_ weight: [Float], bias floatBias: [Float], inputStep: Double, levels: Int = 127) {
         let channels = floatBias.count
         var largest = [Float](repeating: 0, count: channels)
         for (index, value) in weight.enumerated() {
@@ -18,18 +19,42 @@ struct ChannelWeights: Equatable {
         }
         // A channel without weights gives only its bias; any step that represents that will do.
         let fallback = largest.max().flatMap { $0 > 0 ? $0 : nil } ?? 1
-        let steps = zip(largest, floatBias).map { largest, bias in
-            let natural = Double(largest > 0 ? largest : fallback) / 127
+        let kept = levels < 127 ? ChannelWeights.keptShares(weight, largest, levels) : largest.map { _ in 1 }
+        let steps = largest.indices.map { channel in
+            let bias = floatBias[channel]
+            let natural = Double(largest[channel] > 0 ? largest[channel] : fallback) * kept[channel] / Double(levels)
             // Keeps |bias| within 2^24, where it is exact as a Float.
             return max(natural, Double(abs(bias)) / (inputStep * 16_777_216))
         }
         let scaled = weight.enumerated().map { index, value in Double(value) / steps[index % channels] }
-        weights = scaled.map { Int8(max(-127, min(127, $0.rounded(.toNearestOrEven)))) }
+        weights = scaled.map { Int8(max(-Double(levels), min(Double(levels), $0.rounded(.toNearestOrEven)))) }
         unrounded = scaled.map { Float($0) }
         let scaledBias = zip(floatBias, steps).map { bias, step in Double(bias) / (inputStep * step) }
         bias = scaledBias.map { Int32($0.rounded(.toNearestOrEven)) }
         unroundedBias = scaledBias.map { Float($0) }
         self.steps = steps
+    }
+
+    /// For each channel the share of its largest weight that becomes the largest integer, with the least squared error.
+    ///
+    /// With few levels it pays to cut the largest weights off.
+    private static func keptShares(_ weight: [Float], _ largest: [Float], _ levels: Int) -> [Double] {
+        let channels = largest.count
+        var best = [Double](repeating: 1, count: channels)
+        var least = [Double](repeating: .infinity, count: channels)
+        for share in stride(from: 1.0, through: 0.5, by: -0.05) {
+            var errors = [Double](repeating: 0, count: channels)
+            for (index, value) in weight.enumerated() where value != 0 {
+                let step = Double(largest[index % channels]) * share / Double(levels)
+                let rounded = (Double(value) / step).rounded(.toNearestOrEven)
+                let error = Double(value) - max(-Double(levels), min(Double(levels), rounded)) * step
+                errors[index % channels] += error * error
+            }
+            for channel in 0..<channels where errors[channel] < least[channel] {
+                (least[channel], best[channel]) = (errors[channel], share)
+            }
+        }
+        return best
     }
 
     /// One step for all logits: that of the coarsest channel, or more so that no logit passes 2^21.

@@ -16,6 +16,8 @@ public struct Exporter: Sendable {
     /// Training images to calibrate on, at most.
     public var calibrationImages = 2_000
     public var levels = 127
+    /// 8, or 4: see `Quantizer`.
+    public var weightBits = 8
     public var slot = RunFolder.Slot.best
     public var workers: Workers
 
@@ -118,7 +120,8 @@ public struct Exporter: Sendable {
             configuration, epoch: epoch, weightHash: hexadecimal(weightHash(of: model.parameters)),
             calibration: Provenance.CalibrationPart(
                 method: chosen.method.description, images: images.count, levels: levels,
-                biasCorrection: chosen.correctsBiases, equalisation: chosen.equalises),
+                biasCorrection: chosen.correctsBiases, equalisation: chosen.equalises,
+                weightBits: weightBits == 8 ? nil : weightBits),
             fineTuning: fineTuning, accuracy: report)
         let result = try chosen.quantization.model.with(provenance: try provenance.encoded())
         return Result(

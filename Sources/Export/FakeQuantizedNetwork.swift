@@ -29,13 +29,16 @@ struct FakeQuantizedNetwork {
 
     /// Records the model; throws when a layer has sums that even two floats do not hold.
     ///
-    /// - Parameter operands: what a layer takes in place of what the layers before it give.
+    /// - Parameters:
+    ///   - weightLevels: the largest magnitude of the weights of each weighted layer; nil for 127.
+    ///   - operands: what a layer takes in place of what the layers before it give.
     init(
-        _ model: QuantizedModel, batch: Int, in graph: Graph = Graph(), operands: ((Int) -> [Value])? = nil
+        _ model: QuantizedModel, batch: Int, weightLevels: [Int]? = nil, in graph: Graph = Graph(),
+        operands: ((Int) -> [Value])? = nil
     ) throws(ExportError) {
         self.model = model
         image = graph.input([batch, model.input.height, model.input.width, model.input.channels])
-        var recorder = Recorder(model, image, operands)
+        var recorder = Recorder(model, image, weightLevels, operands)
         for index in model.layers.indices { try recorder.add(index) }
         leaves = recorder.leaves
         multipliers = recorder.multipliers
@@ -70,21 +73,22 @@ struct FakeQuantizedNetwork {
     }
 
     /// The model with `parameters`, rounded, in place of its own weights and biases.
-    static func model(_ model: QuantizedModel, parameters: [[Float]], provenance: [UInt8]) throws(ExportError)
-        -> QuantizedModel
-    {
+    static func model(
+        _ model: QuantizedModel, parameters: [[Float]], weightLevels: [Int]
+    ) throws(ExportError) -> QuantizedModel {
         var next = 0
         let layers = model.layers.map { layer -> QuantizedLayer in
             guard layer.numbers != nil else { return layer }
             next += 2
+            let limit = Float(weightLevels[next / 2 - 1])
             return layer.with(
-                weights: parameters[next - 2].map { Int8(min(max($0.rounded(.toNearestOrEven), -127), 127)) },
+                weights: parameters[next - 2].map { Int8(min(max($0.rounded(.toNearestOrEven), -limit), limit)) },
                 bias: parameters[next - 1].map { Int32($0.rounded(.toNearestOrEven)) })
         }
         do {
             return try QuantizedModel(
                 name: model.name, input: model.input, layers: layers, labels: model.labels,
-                logitScale: model.logitScale, provenance: provenance)
+                logitScale: model.logitScale, provenance: model.provenance)
         } catch {
             throw .model(error)
         }
@@ -101,8 +105,11 @@ struct Recorder {
     private(set) var outputs: [Value] = []
     private let operands: ((Int) -> [Value])?
 
-    init(_ model: QuantizedModel, _ image: Value, _ operands: ((Int) -> [Value])?) {
+    private let weightLevels: [Int]?
+
+    init(_ model: QuantizedModel, _ image: Value, _ weightLevels: [Int]?, _ operands: ((Int) -> [Value])?) {
         self.model = model
+        self.weightLevels = weightLevels
         self.image = image
         self.operands = operands
     }
@@ -170,10 +177,11 @@ struct Recorder {
         let latent = graph.parameter(shape)
         let latentBias = graph.parameter([bias.count])
         let factor = graph.input([bias.count])
+        let limit = Float(weightLevels?[leaves.count / 2] ?? 127) + 0.4
         leaves += [latent, latentBias]
         multipliers.append(factor)
         multiplierNumbers.append(factors)
-        let weights = Autodiff.round(clamp(latent, -127.4, 127.4))
+        let weights = Autodiff.round(clamp(latent, -limit, limit))
         let offsets = Autodiff.round(latentBias)
         let products = shape.count / bias.count * bound(index)
         // Biases move a little in training; twice what they are is room enough.

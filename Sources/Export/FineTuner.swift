@@ -8,7 +8,8 @@ import Training
 /// Quantisation-aware fine-tuning: how long, how fast, and what it aims at.
 public struct FineTuning: Equatable, Sendable, Codable {
     public var epochs: Int
-    /// How far Adam moves a weight in a step at first, in units of its int8 step; falls to zero along a cosine.
+    /// How far Adam moves a weight in a step at first, in 127ths of the largest of its channel; falls to zero along a
+    /// cosine.
     public var learningRate: Float = 0.03
     /// The share of the float network's own answers in the targets; the rest are the labels.
     public var teacherShare: Float = 0.5
@@ -40,7 +41,7 @@ final class FineTuner {
         _ quantization: Quantization, batch: Int, kind: ExecutorKind, workers: Workers
     ) throws(ExportError) {
         let model = quantization.model
-        network = try FakeQuantizedNetwork(model, batch: batch)
+        network = try FakeQuantizedNetwork(model, batch: batch, weightLevels: quantization.weightLevels)
         let graph = network.graph
         targets = graph.input([batch, model.labels.count])
         weight = graph.input(.scalar)
@@ -69,7 +70,7 @@ final class FineTuner {
             throw .unsupported("fine-tuning cannot be planned: \(error)")
         }
         // A unit of a bias is worth one of a weight times an input of 1; typical inputs are some tens.
-        learningRates = network.leaves.map { $0.shape.rank == 1 ? 32 : 1 }
+        learningRates = quantization.weightLevels.flatMap { [Float($0) / 127, 32] }
     }
 
     /// Learns from one batch; gives its loss.

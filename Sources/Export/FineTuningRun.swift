@@ -57,7 +57,7 @@ struct FineTuningRun {
                 observe(.step(epoch * stepsPerEpoch + step + 1, of: total, loss: lossSum / Float(step + 1)))
             }
             let model = try FakeQuantizedNetwork.model(
-                quantization.model, parameters: try tuner.parameters(), provenance: [])
+                quantization.model, parameters: try tuner.parameters(), weightLevels: quantization.weightLevels)
             let right = correct(model)
             observe(.epoch(epoch + 1, correct: right))
             if right > mostCorrect {
@@ -97,7 +97,7 @@ extension Quantization {
     func with(_ model: QuantizedModel) -> Quantization {
         Quantization(
             model: model, layers: layers, steps: steps, operands: operands,
-            unrounded: FakeQuantizedNetwork.parameters(model))
+            unrounded: FakeQuantizedNetwork.parameters(model), weightLevels: weightLevels)
     }
 }
 

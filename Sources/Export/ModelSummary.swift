@@ -101,7 +101,8 @@ public struct ModelSummary: Equatable, Sendable, Codable {
 
     private static func list(_ layers: [Layer]) -> String { layers.map(text).joined(separator: ", ") }
 
-    static func text(_ layer: QuantizedLayer) -> String {
+    /// One line about a layer of an integer model.
+    public static func text(_ layer: QuantizedLayer) -> String {
         func suffix(_ output: QuantizedOutput) -> String {
             switch output {
             case .activations(let low, _): low == 0 ? " + relu" : ""

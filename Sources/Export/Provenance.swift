@@ -21,11 +21,14 @@ public struct Provenance: Equatable, Sendable, Codable {
         public var biasCorrection: Bool?
         /// Whether channels were evened out; nil in files from before there was a choice: they were not.
         public var equalisation: Bool?
+        /// Nil for 8.
+        public var weightBits: Int?
 
         /// The method and what was done besides.
         public var summary: String {
             method + (biasCorrection == true ? " + bias correction" : "")
                 + (equalisation == true ? " + equalisation" : "")
+                + (weightBits.map { ", \($0)-bit weights" } ?? "")
         }
     }
 

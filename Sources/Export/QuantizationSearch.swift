@@ -79,7 +79,7 @@ struct QuantizationSearch {
         }
         let quantizer = Quantizer(
             ranges: observations.ranges(method, levels: settings.levels), levels: settings.levels,
-            inputMeans: correctsBiases ? observations.inputMeans : [:])
+            inputMeans: correctsBiases ? observations.inputMeans : [:], weightBits: settings.weightBits)
         return Choice(
             method: method, correctsBiases: correctsBiases, equalises: equalises, network: network,
             quantization: try quantizer.quantize(network))

@@ -13,6 +13,8 @@ public struct Quantization: Sendable {
     let operands: [[Int]]
     /// Weights and biases of the weighted nodes in order, in units but not rounded; where fine-tuning begins.
     let unrounded: [[Float]]
+    /// The largest magnitude of the weights of each of those nodes.
+    let weightLevels: [Int]
 }
 
 /// Turns a float network into an integer one: symmetric int8 weights per output channel, biases in int32.
@@ -25,8 +27,15 @@ public struct Quantizer: Sendable {
     /// the rounding of weights moves the sums by.
     public var inputMeans: [Int: [Float]]
 
-    public init(ranges: [Int: Float], levels: Int = 127, inputMeans: [Int: [Float]] = [:]) {
+    /// 8, or 4 for convolutions and dense layers but the first and the last, and depthwise layers.
+    public var weightBits: Int
+
+    public init(
+        ranges: [Int: Float], levels: Int = 127, inputMeans: [Int: [Float]] = [:], weightBits: Int = 8
+    ) {
         precondition((1...255).contains(levels), "levels of activations")
+        precondition(weightBits == 8 || weightBits == 4, "bits of weights")
+        self.weightBits = weightBits
         self.ranges = ranges
         self.levels = levels
         self.inputMeans = inputMeans
@@ -55,7 +64,7 @@ public struct Quantizer: Sendable {
                 logitScale: Float(writer.steps.last ?? 1), provenance: provenance)
             return Quantization(
                 model: model, layers: writer.places, steps: writer.steps, operands: writer.operands,
-                unrounded: writer.unrounded)
+                unrounded: writer.unrounded, weightLevels: writer.weightLevels)
         } catch {
             throw .model(error)
         }
@@ -73,6 +82,7 @@ private struct LayerWriter {
     private var bounds: [Int] = []
     private(set) var unrounded: [[Float]] = []
     private(set) var operands: [[Int]] = []
+    private(set) var weightLevels: [Int] = []
     /// The node whose output the next layer would read; −1 is the picture.
     private var current = -1
 
@@ -117,7 +127,7 @@ private struct LayerWriter {
                         sourceMultiplier: Float(steps[inputs[1]] / made.step), output: output(node))))
         case .conv2d, .depthwiseConv2d, .dense:
             let channels = ChannelWeights(
-                node.weight, bias: corrected(index, inputStep: step), inputStep: step)
+                node.weight, bias: corrected(index, inputStep: step), inputStep: step, levels: levels(index))
             if index == network.nodes.count - 1 {
                 made.step = Double(Float(channels.logitStep(inputStep: step, inputBound: bound)))
                 made.bound = 0
@@ -128,12 +138,21 @@ private struct LayerWriter {
                 weighted(
                     node, channels, channels.steps.map { Float(step * $0 / made.step) },
                     index == network.nodes.count - 1 ? .logits : output(node)))
+            weightLevels.append(levels(index))
             unrounded += [channels.unrounded, channels.unroundedBias]
         }
         places.append(layers.count - 1)
         steps.append(made.step)
         bounds.append(made.bound)
         current = index
+    }
+
+    /// The largest magnitude of a node's weights.
+    private func levels(_ index: Int) -> Int {
+        guard quantizer.weightBits == 4 else { return 127 }
+        if case .depthwiseConv2d = network.nodes[index].operation { return 127 }
+        let isFirst = network.nodes[..<index].allSatisfy { !$0.isWeighted }
+        return isFirst || index == network.nodes.count - 1 ? 127 : 7
     }
 
     private func output(_ node: FoldedNode) -> QuantizedOutput {
@@ -154,7 +173,7 @@ private struct LayerWriter {
         let node = network.nodes[index]
         guard let means = quantizer.inputMeans[index] else { return node.bias }
         let channels = node.bias.count
-        let rounded = ChannelWeights(node.weight, bias: node.bias, inputStep: inputStep)
+        let rounded = ChannelWeights(node.weight, bias: node.bias, inputStep: inputStep, levels: levels(index))
         var bias = node.bias.map { Double($0) }
         for (place, weight) in node.weight.enumerated() {
             let output = place % channels

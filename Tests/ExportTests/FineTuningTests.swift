@@ -85,4 +85,29 @@ import Training
             #expect(try exporter.export(run.folder, configuration, dataset: run.dataset).bytes == after.bytes)
         }
     }
+
+    /// Four bits make the file smaller, and fine-tuning keeps within them.
+    @Test func fourBitWeights() throws {
+        let run = try ExporterTests.trained.get()
+        var exporter = Exporter(calibration: .minMax, workers: .serial)
+        exporter.correctsBiases = true
+        let eight = try exporter.export(run.folder, run.configuration, dataset: run.dataset)
+        exporter.weightBits = 4
+        exporter.fineTuning = FineTuning(epochs: 2)
+        let four = try exporter.export(run.folder, run.configuration, dataset: run.dataset)
+        #expect(Double(four.bytes.count) < 0.62 * Double(eight.bytes.count))
+        let weights = four.model.layers.compactMap { layer -> [Int8]? in
+            switch layer {
+            case .conv2d(let c): c.weights
+            case .dense(let dense): dense.weights
+            default: nil
+            }
+        }
+        let largest = weights.map { $0.map(\.magnitude).max() ?? 0 }
+        #expect(largest.count == 5 && largest[1...3] == [7, 7, 7] && largest[0] > 100 && largest[4] > 100)
+        let (a, b) = (try #require(eight.provenance.accuracy), try #require(four.provenance.accuracy))
+        #expect(b.int8Accuracy > a.int8Accuracy - 0.05)
+        #expect(four.predicted == b.images)
+        #expect(four.provenance.calibration.summary == "minmax + bias correction, 4-bit weights")
+    }
 }

@@ -39,10 +39,16 @@ struct ExportCommand: ParsableCommand {
             valueName: "choice"))
     var equalisation = Choice.auto
 
+    @Option(
+        help:
+            "8bit, or 4bit: −7…7 in convolutions and dense layers, but the first and the last, and in no depthwise one. Needs --qat to keep its accuracy."
+    )
+    var weights = Weights.eight
+
     @Option(help: "Epochs of quantisation-aware fine-tuning behind it; 0 for none.")
     var qat = 0
 
-    @Option(help: "How far a weight moves in a step of fine-tuning at first, in units of its int8 step.")
+    @Option(help: "How far a weight moves in a step of fine-tuning at first, in 127ths of the largest of its channel.")
     var qatLearningRate = FineTuning(epochs: 1).learningRate
 
     @Flag(help: "Show the signal-to-noise ratio of every layer.")
@@ -62,6 +68,11 @@ struct ExportCommand: ParsableCommand {
     @Flag(help: "Write JSON Lines to standard output.")
     var json = false
 
+    enum Weights: String, ExpressibleByArgument, CaseIterable {
+        case eight = "8bit"
+        case four = "4bit"
+    }
+
     enum Choice: String, ExpressibleByArgument, CaseIterable {
         case auto, yes, no
 
@@ -69,6 +80,9 @@ struct ExportCommand: ParsableCommand {
     }
 
     func validate() throws {
+        if interchange.floatOnly, requireAccuracy != nil || qat > 0 {
+            throw ValidationError("--float-only quantises nothing: leave out --qat and --require-accuracy.")
+        }
         if !(0...1000).contains(qat) { throw ValidationError("--qat must be between 0 and 1000, found \(qat).") }
         if !(qatLearningRate > 0 && qatLearningRate <= 10) {
             throw ValidationError("--qat-learning-rate must be above 0 and at most 10, found \(qatLearningRate).")
@@ -81,6 +95,13 @@ struct ExportCommand: ParsableCommand {
     }
 
     func run() throws {
+        if interchange.floatOnly {
+            try CommandFailure.wrapping {
+                let (folder, configuration) = try RunFolder.open(runPath)
+                try interchange.write(try FloatModel(folder, configuration, slot: checkpoint))
+            }
+            return
+        }
         let accuracy = try CommandFailure.wrapping { try export() }
         if let requireAccuracy, accuracy < requireAccuracy {
             throw CommandFailure(
@@ -118,6 +139,7 @@ struct ExportCommand: ParsableCommand {
         var exporter = Exporter(calibration: CalibrationMethod(calibration), workers: threads.workers)
         exporter.calibrationImages = calibrationImages
         exporter.slot = checkpoint
+        exporter.weightBits = weights == .four ? 4 : 8
         exporter.correctsBiases = biasCorrection.decided
         exporter.equalises = equalisation.decided
         if qat > 0 {

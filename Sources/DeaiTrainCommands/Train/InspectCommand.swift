@@ -14,7 +14,12 @@ struct InspectCommand: ParsableCommand {
     @Option(help: "Which weights of a run: best or last.")
     var checkpoint = RunFolder.Slot.best
 
-    @Flag(help: "One JSON object.")
+    @Flag(help: "Run the canister under the replica's metering and tell what the model costs there.")
+    var cost = false
+
+    @OptionGroup var costs: CostOptions
+
+    @Flag(help: "One JSON object; with --cost a second one.")
     var json = false
 
     func run() throws {
@@ -23,6 +28,17 @@ struct InspectCommand: ParsableCommand {
             Console.result(EventRecord("model", summary).json)
         } else {
             show(summary)
+        }
+        guard cost else { return }
+        guard case .file(let model, let bytes) = try CommandFailure.wrapping({ try ModelSource(source) }) else {
+            throw CommandFailure(.usage, "--cost needs a .deai file; `deai-train export \(source)` makes one of this run")
+        }
+        let measured = try costs.measure(model, bytes)
+        if json {
+            Console.result(EventRecord("cost", measured).json)
+        } else {
+            Console.result("")
+            for line in costs.lines(measured) { Console.result(line) }
         }
     }
 

@@ -101,8 +101,8 @@ private struct StepWriter {
             && users.allSatisfy { user in
                 switch network.steps[user].operation {
                 case .layer(.dense): true
-                case .layer(.relu), .layer(.relu6), .layer(.hardSwish), .layer(.silu), .layer(.sigmoid), .layer(.tanh),
-                    .layer(.dropout):
+                case .layer(.relu), .layer(.relu6), .layer(.hardSwish), .layer(.silu), .layer(.gelu), .layer(.sigmoid),
+                    .layer(.tanh), .layer(.dropout):
                     goesToDense(user)
                 default: false
                 }
@@ -164,9 +164,38 @@ private struct StepWriter {
             let pooled = builder.add("GlobalAveragePool", name, [value])
             return builder.add("Flatten", name + "_flat", [pooled], output: output, integers: [("axis", 1)])
         case .dropout: return builder.add("Identity", name, [value], output: output)
-        case .layerNorm, .gelu, .flatten, .residual, .concatenate:
-            throw .unsupported("layer \(step.layer) (\(layer.name)) has no ONNX form here yet")
+        case .gelu:
+            let scaled = builder.add("Mul", name + "_scaled", [value, builder.store("\(index).root_half", [], [Self.rootHalf])])
+            let gate = builder.add(
+                "Add", name + "_gate", [builder.add("Erf", name + "_erf", [scaled]), builder.store("\(index).one", [], [1])])
+            let half = builder.add("Mul", name + "_half", [value, builder.store("\(index).half", [], [0.5])])
+            return builder.add("Mul", name, [half, gate], output: output)
+        case .layerNorm(let epsilon): return layerNorm(index, name, value, shape.count, own, epsilon, output)
+        case .flatten, .residual, .concatenate:
+            throw .unsupported("layer \(step.layer) (\(layer.name)) is no elementary layer")
         }
+    }
+
+    private static let rootHalf: Float = 0.707_106_781_186_547_5
+
+    /// Along the channels, axis 1 in ONNX, in operators that every runtime has.
+    private mutating func layerNorm(
+        _ index: Int, _ name: String, _ value: String, _ rank: Int, _ own: [[Float]], _ epsilon: Float,
+        _ output: String?
+    ) -> String {
+        func mean(_ value: String, _ part: String) -> String {
+            builder.add(
+                "ReduceMean", name + part, [value], integers: [("keepdims", 1)], lists: [("axes", [1])])
+        }
+        let shape = [own[0].count] + [Int](repeating: 1, count: rank - 2)
+        let deviation = builder.add("Sub", name + "_deviation", [value, mean(value, "_mean")])
+        let square = builder.add("Mul", name + "_square", [deviation, deviation])
+        let spread = builder.add(
+            "Add", name + "_spread", [mean(square, "_variance"), builder.store("\(index).epsilon", [], [epsilon])])
+        let normal = builder.add(
+            "Div", name + "_normal", [deviation, builder.add("Sqrt", name + "_root", [spread])])
+        let scaled = builder.add("Mul", name + "_scaled", [normal, builder.store("\(index).weight", shape, own[0])])
+        return builder.add("Add", name, [scaled, builder.store("\(index).bias", shape, own[1])], output: output)
     }
 
     /// Stores the filters of a convolution and its bias, if it has one.
