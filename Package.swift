@@ -55,8 +55,8 @@ let package = Package(
         .target(name: "CPNG", linkerSettings: [.linkedLibrary("png16")]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CWasmtime", linkerSettings: [.linkedLibrary("dl")]),
-        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
-        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("gomp")]),
+        .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "CAcceleration", linkerSettings: [.linkedLibrary("dl")]),
         .target(
             name: "Acceleration",
             dependencies: ["Autodiff", "CAcceleration", "COneDNN", "Kernels", "NeuralNetwork"]),

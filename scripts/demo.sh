@@ -15,7 +15,7 @@ trap stop EXIT
 step() { printf '\n== %s\n' "$*"; }
 
 step "Train lenet5 on Fashion-MNIST, 3 epochs"
-"$tool" fit --dataset fashion-mnist --model lenet5 --epochs 3 --seed 1 --run "$work/run" --force
+"$tool" fit --dataset fashion-mnist --model lenet5 --epochs 3 --seed 1 --executor portable --run "$work/run" --force
 
 step "Export int8 weights"
 "$tool" export "$work/run" --int8 -o "$work/fashion.deai"

@@ -182,6 +182,11 @@ for folder in tree-huge tree-bomb tree-cut; do
     expect 65 'coat/3\.png' "$tool" fit --dataset $folder --run bad
 done
 expect 65 'coat' "$tool" fit --dataset tree-empty --run bad
+expect 64 'libdnnl2' env DEAI_ONEDNN=nothere.so "$tool" fit --dataset "$sample" --executor accelerated --run bad-executor
+expect 0 'test accuracy' env DEAI_ONEDNN=nothere.so "$tool" fit --dataset "$sample" --epochs 1 --run without
+check "without oneDNN the executor is not the portable one" sh -c '! grep -q executor without/config.json'
+expect 0 'test accuracy' "$tool" fit --dataset "$sample" --from whole --epochs 1 --run tuned
+expect 64 'resume' "$tool" fit --dataset "$sample" --from whole --resume --run tuned
 check "a refused fit leaves a run folder behind" test ! -e bad/checkpoints
 for file in cut damaged text; do
     expect 65 "$file.deai" "$tool" evaluate $file.deai

@@ -7,6 +7,8 @@ public final class AcceleratedEvaluator: EvaluationEngine {
     public let preprocessing: Preprocessing
     public let batch: Int
     public let executor: AcceleratedExecutor
+    /// What runs: with batch normalisations in the weights of the convolutions before them.
+    private let folded: FoldedNetwork
     private let images: Value
     private let parameters: [Value]
     private let state: [Value]
@@ -21,11 +23,12 @@ public final class AcceleratedEvaluator: EvaluationEngine {
         self.preprocessing = preprocessing
         self.batch = batch
         let a = network.architecture
+        do { folded = try FoldedNetwork(network) } catch { preconditionFailure("a sound network cannot be folded") }
         let graph = Graph()
         images = graph.input([batch, a.inputHeight, a.inputWidth, a.inputChannels])
-        parameters = network.parameterValues(in: graph)
-        state = network.stateValues(in: graph)
-        logits = network.logits(input: images, parameters: parameters, state: state)
+        parameters = folded.network.parameterValues(in: graph)
+        state = folded.network.stateValues(in: graph)
+        logits = folded.network.logits(input: images, parameters: parameters, state: state)
         let plan: Plan
         do {
             plan = try Plan(graph, outputs: [logits, images] + parameters + state)
@@ -48,7 +51,7 @@ public final class AcceleratedEvaluator: EvaluationEngine {
         }
         try check(arrays, network.parameters.map { $0.count })
         try check(running, network.state.map { $0.count })
-        write(arrays + running)
+        write(arrays, running)
         var result: [Float] = []
         result.reserveCapacity(count * classes)
         let logits = executor.buffer(of: logits)
@@ -64,15 +67,17 @@ public final class AcceleratedEvaluator: EvaluationEngine {
         return result
     }
 
-    private func write(_ arrays: [[Float]]) {
-        if arrays == written { return }
-        for (array, value) in zip(arrays, parameters + state) {
+    private func write(_ arrays: [[Float]], _ running: [[Float]]) {
+        let given = arrays + running
+        if given == written { return }
+        let made = folded.variables(parameters: arrays, state: running)
+        for (array, value) in zip(made.parameters + made.state, parameters + state) {
             do {
                 try executor.write(array, to: value)
             } catch {
                 preconditionFailure("a reorder between known layouts was refused")
             }
         }
-        written = arrays
+        written = given
     }
 }

@@ -20,10 +20,11 @@ public final class AcceleratedExecutor {
     /// - Parameters:
     ///   - outputs: what can be read after a run.
     ///   - pairs: parameters and their gradients, to be brought together in one layout for `update`.
+    ///   - separately: keeps calls apart that would otherwise go through the images together; for profiles.
     /// - Throws: `AccelerationError`; errors of the graph are found by `Plan` before.
     public init(
         _ plan: Plan, updating pairs: [(parameter: Value, gradient: Value)] = [], threads: Int,
-        kernels: AcceleratedKernels = .best
+        kernels: AcceleratedKernels = .best, separately: Bool = false
     ) throws(AccelerationError) {
         graph = plan.graph
         library = try Library(threads: threads)
@@ -49,7 +50,7 @@ public final class AcceleratedExecutor {
         self.updates = updates
         gradientShapes = pairs.map { $0.gradient.shape }
         held = lowering.held
-        let regions = Region.gather(lowering.steps)
+        let regions = separately ? lowering.steps.map { Region($0) } : Region.gather(lowering.steps)
         for (index, region) in regions.enumerated() {
             for storage in region.steps.flatMap({ $0.touches }) { storage.touch(index) }
         }

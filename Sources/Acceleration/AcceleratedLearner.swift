@@ -25,9 +25,12 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     private var partial: (batch: Int, graph: TrainingGraph, executor: AcceleratedExecutor)?
     private let update: ParameterUpdate
 
-    /// - Parameter seed: of the starting parameters, the same that `Learner` starts from.
+    /// - Parameters:
+    ///   - seed: of the starting parameters, the same that `Learner` starts from.
+    ///   - separately: keeps the calls of a step apart, for profiles.
     public init(
-        network: Network, preprocessing: Preprocessing, batch: Int, optimizer: O, seed: UInt64, threads: Int
+        network: Network, preprocessing: Preprocessing, batch: Int, optimizer: O, seed: UInt64, threads: Int,
+        separately: Bool = false
     ) throws {
         try preprocessing.check(network.architecture)
         guard batch > 0 else { throw LearnerError.batch(capacity: batch, pixels: 0, labels: 0) }
@@ -37,7 +40,7 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
         self.optimizer = optimizer
         self.seed = seed
         state = network.initialState()
-        (graph, executor) = try AcceleratedLearner.plan(network, batch: batch, seed: seed, threads: threads)
+        (graph, executor) = try AcceleratedLearner.plan(network, batch: batch, seed: seed, threads: threads, separately: separately)
         update = ParameterUpdate(executor, slots: optimizer.stateSlots)
         for (array, value) in zip(network.initialParameters(seed: seed), graph.parameters) {
             try executor.write(array, to: value)
@@ -45,13 +48,14 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     }
 
     private static func plan(
-        _ network: Network, batch: Int, seed: UInt64, threads: Int
+        _ network: Network, batch: Int, seed: UInt64, threads: Int, separately: Bool = false
     ) throws -> (TrainingGraph, AcceleratedExecutor) {
         let graph = TrainingGraph(network, batch: batch, seed: seed)
         let plan: Plan
         do { plan = try graph.plan() } catch { throw LearnerError.graph(error) }
         let executor = try AcceleratedExecutor(
-            plan, updating: zip(graph.parameters, graph.gradients).map { ($0, $1) }, threads: threads)
+            plan, updating: zip(graph.parameters, graph.gradients).map { ($0, $1) }, threads: threads,
+            separately: separately)
         return (graph, executor)
     }
 

@@ -38,18 +38,14 @@ struct LanePlanes: Equatable {
         self.border = border
     }
 
-    /// One more row and column of zeros behind an odd plane, which Winograd's tiles of two reach into.
-    var excess: Int { border > 0 && (height % 2 != 0 || width % 2 != 0) ? 1 : 0 }
-    private var row: Int { (width + 2 * border + excess) * 16 }
+    private var row: Int { (width + 2 * border) * 16 }
     /// Planes a multiple of a page apart would all fall on the same lines of the cache.
     private var plane: Int {
-        let count = (height + 2 * border + excess) * row
+        let count = (height + 2 * border) * row
         return count % 1024 == 0 ? count + 16 : count
     }
 
     var floatCount: Int { groups * channels * plane }
-    /// Whether tiles of two that begin `padding` before the plane may reach one beyond its border.
-    func reaches(beyond padding: Int) -> Bool { border + excess > padding && excess > 0 }
     var hasBorder: Bool { border > 0 }
     /// From the start of the memory to the first number inside the border.
     var origin: Int { border * row + border * 16 }

@@ -7,6 +7,8 @@ public enum AccelerationError: Error, Equatable, Sendable, CustomStringConvertib
     case library(call: String, status: UInt32)
     /// The library has only its slow reference code for this op.
     case slowImplementation(op: String, name: String)
+    /// The library is not on this machine.
+    case missing(reason: String)
     /// No threads were asked for.
     case threads(Int)
 
@@ -16,6 +18,8 @@ public enum AccelerationError: Error, Equatable, Sendable, CustomStringConvertib
             "oneDNN refused \(call) with status \(status); use the portable executor, or set DNNL_VERBOSE=2 to see why"
         case .slowImplementation(let op, let name):
             "oneDNN has only the implementation \(name) for \(op); use the portable executor"
+        case .missing(let reason):
+            "oneDNN 2 cannot be loaded (\(reason)); install it (Debian: libdnnl2) or use --executor portable"
         case .threads(let count): "\(count) threads were asked for; at least 1 is needed"
         }
     }
@@ -29,6 +33,7 @@ final class Library {
 
     init(threads: Int) throws(AccelerationError) {
         guard threads >= 1 else { throw .threads(threads) }
+        if let failure = AccelerationSupport.failure { throw .missing(reason: failure) }
         self.threads = threads
         var engine: dnnl_engine_t?
         try Library.check("dnnl_engine_create", dnnl_engine_create(&engine, dnnl_cpu, 0))

@@ -107,7 +107,12 @@ final class Lowering {
             if try lowerNormalizationSums(index) { return true }
             return try lowerColumnSums(index, axes)
         case .broadcast: return try lowerPlaneFill(index)
-        case .add: return try lowerLaneSum(index)
+        case .add:
+            if try lowerLaneSum(index) { return true }
+            return try lowerSum(index)
+        case .relu:
+            if try lowerLaneRelu(index) { return true }
+            return try lowerSum(index)
         case .batchMean: return try lowerBatchMean(index)
         case .batchVariance: return lowerBatchVariance(index)
         case .batchNorm(let epsilon), .normalize(let epsilon): return try lowerNormalization(index, epsilon: epsilon)

@@ -75,8 +75,7 @@ extension Lowering {
             padding: Int32(isStrided ? convolution.padding : padding), output_height: Int32(result[1]),
             output_width: Int32(result[2]), x: isStrided ? target.strides : source.strides,
             y: isStrided ? source.strides : target.strides)
-        let winograd = WinogradScratch(
-            sizes, gradient: false, threads: library.threads, odd: source.reaches(beyond: padding))
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2dInputGradient" : "lanes winograd conv2dInputGradient"
         addGroups(name, source.groups, touches) {
@@ -135,10 +134,9 @@ extension Lowering {
         if let pooled {
             addPooledFilterGradient(sizes, x, pooled, parts, part: part, count: filter.count)
         } else {
-            let odd = source.reaches(beyond: convolution.padding) && slopes.excess > 0
             addFilterGradient(
                 sizes, (x, source), (dy, slopes), parts, part: part, count: filter.count,
-                bias: uses.biasGradient[index] != nil, odd: odd)
+                bias: uses.biasGradient[index] != nil)
         }
         add("sum of threads", [parts, df.storage, db.storage]) {
             let (df, db, parts) = (df.storage.floats, db.storage.floats, parts.floats)
@@ -159,11 +157,11 @@ extension Lowering {
     /// Each thread writes its sums for the filter (`count` numbers) and the bias to a part of its own.
     private func addFilterGradient(
         _ sizes: deai_lane_convolution, _ image: (Tensor, LanePlanes), _ gradient: (Tensor, LanePlanes),
-        _ parts: Storage, part: Int, count: Int, bias: Bool, odd: Bool
+        _ parts: Storage, part: Int, count: Int, bias: Bool
     ) {
         let ((x, source), (dy, slopes)) = (image, gradient)
         let library = library
-        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads, odd: odd)
+        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
         let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
         add(name, groups: source.groups, touches) {

@@ -55,7 +55,7 @@ extension Lowering {
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
         let library = library
-        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads, odd: false)
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches =
             [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
@@ -111,8 +111,7 @@ extension Lowering {
             kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
-        let winograd = WinogradScratch(
-            sizes, gradient: false, threads: library.threads, odd: source.reaches(beyond: convolution.padding))
+        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches = [x.storage, f.storage, y.storage] + [bias, winograd?.storage].compactMap { $0 }
         let name = (winograd == nil ? "lanes conv2d" : "lanes winograd") + (rectifier == nil ? "" : "+relu")
         addGroups(name, source.groups, touches) {
@@ -143,10 +142,9 @@ struct WinogradScratch {
     let storage: Storage
     private let partCount: Int
 
-    /// - Parameter odd: whether there are the zeros that results of odd size read.
-    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int, odd: Bool) {
+    init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
         guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.stride == 1, sizes.channels >= 8,
-            sizes.filters >= 8, odd || (sizes.output_height % 2 == 0 && sizes.output_width % 2 == 0),
+            sizes.filters >= 8,
             !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
         else { return nil }
         partCount =

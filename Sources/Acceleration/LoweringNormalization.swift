@@ -36,9 +36,7 @@ extension Lowering {
             let inputs = node(user).inputs
             switch node(user).op {
             case .conv2d(let convolution), .conv2dFilterGradient(let convolution):
-                // Winograd's method reads one row more of an odd gradient.
-                let odd = shape(index)[1] % 2 != 0 || shape(index)[2] % 2 != 0
-                border = max(border, inputs[0] == index ? convolution.padding : odd ? 1 : 0)
+                if inputs[0] == index { border = max(border, convolution.padding) }
             case .conv2dInputGradient(let convolution):
                 border = max(border, gradientBorder(user, convolution))
             default: continue
@@ -129,7 +127,7 @@ extension Lowering {
         let settings = deai_lane_normalization(
             extent: source.extent, x: source.strides, y: target.strides,
             other: other?.planes.strides ?? deai_planes(), epsilon: epsilon, rectified: isRectified ? 1 : 0,
-            border: Int32(border), excess: Int32(target.excess))
+            border: Int32(border))
         let name = "lanes batchNorm" + (other == nil ? "" : "+add") + (isRectified ? "+relu" : "")
         addGroups(name, source.groups, [x.storage, y.storage] + vectors + (other.map { [$0.tensor.storage] } ?? [])) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
@@ -205,7 +203,7 @@ extension Lowering {
         let target = LanePlanes(node(index).shape, border: border)
         let settings = deai_lane_normalization(
             extent: source.extent, x: source.strides, y: target.strides, other: slopes.strides, epsilon: epsilon,
-            rectified: 0, border: Int32(border), excess: Int32(target.excess))
+            rectified: 0, border: Int32(border))
         let count = Float(node(index).shape.count / source.channels)
         addGroups("lanes batchNormInputGradient", source.groups, [dy.storage, x.storage, dx.storage] + vectors) {
             let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
@@ -239,7 +237,19 @@ extension Lowering {
             skip(index)
             return true
         }
-        try addLaneSum("lanes add", inputs[0], inputs[1], above: nil, index)
+        if let relu = onlyUser(index), node(relu).op == .relu {
+            skip(index)
+            try addLaneSum("lanes add+relu", inputs[0], inputs[1], above: nil, relu, isRectified: true)
+        } else {
+            try addLaneSum("lanes add", inputs[0], inputs[1], above: nil, index)
+        }
+        return true
+    }
+
+    /// max(x, 0) of images in lanes.
+    func lowerLaneRelu(_ index: Int) throws(AccelerationError) -> Bool {
+        guard fitsLanes(node(index).shape), isInLanes(node(index).inputs[0]) else { return false }
+        try addLaneSum("lanes relu", node(index).inputs[0], nil, above: nil, index, isRectified: true)
         return true
     }
 
@@ -259,7 +269,7 @@ extension Lowering {
     }
 
     private func addLaneSum(
-        _ name: String, _ a: Int, _ b: Int?, above: Int?, _ index: Int
+        _ name: String, _ a: Int, _ b: Int?, above: Int?, _ index: Int, isRectified: Bool = false
     ) throws(AccelerationError) {
         let (left, leftPlanes) = try lanes(a)
         var right: (tensor: Tensor, planes: LanePlanes)?
@@ -283,7 +293,7 @@ extension Lowering {
                 var (extent, strides) = (extent, strides)
                 deai_lane_add(
                     &extent, &strides.0, left, &strides.1, added, &strides.2, above, &strides.3, y,
-                    Int32(range.lowerBound), Int32(range.upperBound))
+                    isRectified ? 1 : 0, Int32(range.lowerBound), Int32(range.upperBound))
             }
         }
         hold(index, y)

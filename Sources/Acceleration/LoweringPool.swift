@@ -198,6 +198,38 @@ extension Lowering {
         return true
     }
 
+    /// a + b, or a alone, with the ReLU that follows, over whatever layout the library gave a.
+    func lowerSum(_ index: Int) throws(AccelerationError) -> Bool {
+        let inputs = node(index).inputs
+        guard node(index).shape.rank == 4, inputs.allSatisfy({ shape($0) == node(index).shape }),
+            inputs.allSatisfy({ !pending.contains($0) && !node($0).op.isLeaf })
+        else { return false }
+        var result = index
+        if node(index).op == .add, let relu = onlyUser(index), node(relu).op == .relu {
+            skip(index)
+            result = relu
+        }
+        var a = try tensor(inputs[0])
+        if a.layout.lanes != nil { a = try tensor(inputs[0], as: .rowMajor(node(index).shape)) }
+        let b = inputs.count == 2 ? try tensor(inputs[1], as: a.layout) : nil
+        let y = Tensor(a.layout)
+        let count = a.layout.byteCount / 4
+        let isRectified = node(result).op == .relu
+        let library = library
+        let touches = [a.storage, y.storage] + (b.map { [$0.storage] } ?? [])
+        add(b == nil ? "relu" : isRectified ? "add+relu" : "add", touches) {
+            let (a, b, y) = (a.storage.floats, b?.storage.floats, y.storage.floats)
+            let run = { (range: Range<Int>) in
+                deai_add(
+                    a + range.lowerBound, b.map { UnsafePointer($0 + range.lowerBound) }, y + range.lowerBound,
+                    isRectified ? 1 : 0, range.count)
+            }
+            return count < 32_768 ? { run(0..<count) } : { library.parallel(over: count, run) }
+        }
+        hold(result, y)
+        return true
+    }
+
     /// Sums over all axes but the last.
     func lowerColumnSums(_ index: Int, _ axes: AxisSet) throws(AccelerationError) -> Bool {
         let source = shape(node(index).inputs[0])

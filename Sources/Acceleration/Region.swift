@@ -7,16 +7,23 @@ struct Region {
     /// Of the shares, nil for a call that brings its own threads.
     private let groups: Int?
 
+    /// One call by itself.
+    init(_ step: LoweredStep) {
+        steps = [step]
+        switch step.work {
+        case .whole: groups = nil
+        case .share(let count, _), .groups(let count, _): groups = count
+        }
+    }
+
     /// The same calls, shares brought together where nothing stands between that they depend on.
     static func gather(_ steps: [LoweredStep]) -> [Region] {
         var regions: [Region] = []
         for step in steps {
-            let groups: Int
-            switch step.work {
-            case .whole:
-                regions.append(Region(steps: [step], groups: nil))
+            let region = Region(step)
+            guard let groups = region.groups else {
+                regions.append(region)
                 continue
-            case .share(let count, _), .groups(let count, _): groups = count
             }
             // Over calls that touch nothing of this one, back to shares of the same groups.
             var place = regions.count
@@ -26,7 +33,7 @@ struct Region {
             if place > 0, regions[place - 1].groups == groups {
                 regions[place - 1].steps.append(step)
             } else {
-                regions.append(Region(steps: [step], groups: groups))
+                regions.append(region)
             }
         }
         return regions

@@ -28,3 +28,28 @@ DEAI_CLONES void deai_sum_parts(
         sums[i] = sum;
     }
 }
+
+DEAI_CLONES void deai_add(const float *a, const float *b, float *y, int rectified, ptrdiff_t count) {
+    if (!b)
+        for (ptrdiff_t i = 0; i < count; i++) y[i] = a[i];
+    else
+        for (ptrdiff_t i = 0; i < count; i++) y[i] = a[i] + b[i];
+    if (rectified)
+        for (ptrdiff_t i = 0; i < count; i++) y[i] = y[i] <= 0 ? 0 : y[i];
+}
+
+DEAI_CLONES float deai_peak(ptrdiff_t rounds) {
+    v16 sums[16];
+    for (int i = 0; i < 16; i++)
+        for (int lane = 0; lane < 16; lane++) sums[i][lane] = (float)i * 1e-3f;
+    v16 factor, addend;
+    for (int lane = 0; lane < 16; lane++) {
+        factor[lane] = 0.999f;
+        addend[lane] = 1e-3f;
+    }
+    for (ptrdiff_t round = 0; round < rounds; round++)
+        _Pragma("clang loop unroll(full)") for (int i = 0; i < 16; i++) sums[i] = sums[i] * factor + addend;
+    float total = 0;
+    for (int i = 0; i < 16; i++) total += sums[i][0];
+    return total;
+}

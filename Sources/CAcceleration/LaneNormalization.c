@@ -9,17 +9,17 @@ INLINE void clear(float *numbers, ptrdiff_t count) {
     for (ptrdiff_t i = 0; i < count; i++) numbers[i] = 0;
 }
 
-// The border of one plane: `border` vectors on each side and `excess` more behind and below.
-INLINE void clear_border(float *plane, ptrdiff_t row, int height, int width, int border, int excess) {
+// The border of one plane: `border` vectors on each side.
+INLINE void clear_border(float *plane, ptrdiff_t row, int height, int width, int border) {
     if (border == 0) return;
-    const ptrdiff_t line = (ptrdiff_t)(width + 2 * border + excess) * 16;
+    const ptrdiff_t line = (ptrdiff_t)(width + 2 * border) * 16;
     float *start = plane - border * row - border * 16;
     for (int i = 0; i < border; i++) clear(start + i * row, line);
     for (int i = 0; i < height; i++) {
         clear(plane + i * row - border * 16, border * 16);
-        clear(plane + i * row + width * 16, (border + excess) * 16);
+        clear(plane + i * row + width * 16, border * 16);
     }
-    for (int i = 0; i < border + excess; i++) clear(start + (border + height + i) * row, line);
+    for (int i = 0; i < border; i++) clear(start + (border + height + i) * row, line);
 }
 
 DEAI_CLONES void deai_lane_moments(
@@ -89,7 +89,7 @@ DEAI_CLONES void deai_lane_normalize(
             float *target = y + group * n.y.group + c * n.y.plane;
             const float slope = scale[c] / sqrtf(variance[c] + n.epsilon);
             const v16 a = splat16(slope), m = splat16(mean[c]), b = splat16(shift[c]);
-            clear_border(target, n.y.row, e.height, e.width, n.border, n.excess);
+            clear_border(target, n.y.row, e.height, e.width, n.border);
             for (int i = 0; i < e.height; i++) {
                 const float *from = source + i * n.x.row;
                 const float *plus = added + i * n.other.row;
@@ -161,7 +161,7 @@ DEAI_CLONES void deai_lane_normalization_input_gradient(
             const float inverse = 1 / sqrtf(variance[c] + n.epsilon);
             const v16 factor = splat16(scale[c] * inverse), middle = splat16(mean[c]);
             const v16 offset = splat16(dshift[c] / count), tilt = splat16(inverse * dscale[c] / count);
-            clear_border(target, n.y.row, e.height, e.width, n.border, n.excess);
+            clear_border(target, n.y.row, e.height, e.width, n.border);
             for (int i = 0; i < e.height; i++) {
                 const float *from = source + i * n.x.row, *g = slope + i * n.other.row;
                 float *to = target + i * n.y.row;
@@ -175,7 +175,7 @@ DEAI_CLONES void deai_lane_normalization_input_gradient(
 DEAI_CLONES void deai_lane_add(
     const deai_extent *extent, const deai_planes *a_planes, const float *a, const deai_planes *b_planes,
     const float *b, const deai_planes *above_planes, const float *above, const deai_planes *y_planes, float *y,
-    int first_group, int end_group) {
+    int rectified, int first_group, int end_group) {
     const deai_extent e = *extent;
     const deai_planes pa = *a_planes, pb = *b_planes, pm = *above_planes, py = *y_planes;
     for (int group = first_group; group < end_group; group++)
@@ -188,6 +188,7 @@ DEAI_CLONES void deai_lane_add(
                 for (int j = 0; j < e.width; j++) {
                     v16 v = *(const v16 *)(left + j * 16);
                     if (right) v += *(const v16 *)(right + j * 16);
+                    if (rectified) v = (v16)((i16x)v & ~(v <= 0));
                     if (mask) v = (v16)((i16x)v & (*(const v16 *)(mask + j * 16) > 0));
                     *(v16 *)(to + j * 16) = v;
                 }

@@ -1,105 +1,210 @@
 #include "Lanes.h"
 
-// Tiles of two along an axis; the last one of an odd axis reaches one beyond.
-#define TILES(extent) (((extent) + 1) / 2)
+// Winograd's minimal filtering F(4x4, 3x3) with images in lanes (Lavin and Gray, "Fast Algorithms for Convolutional
+// Neural Networks", 2015): 36 products for sixteen results instead of 144. The transforms are a few additions of vectors.
+// Tiles that reach beyond the last row or column read zeros there, and their results beyond it are dropped.
 
-// Winograd's minimal filtering F(2x2, 3x3) with images in lanes (Lavin and Gray, "Fast Algorithms for Convolutional
-// Neural Networks", 2015): 16 products for four results instead of 36. The transforms are additions of vectors.
+#define TILES(extent) (((extent) + 3) / 4)
+
+enum { POINTS = 36 };
+
+INLINE int tiles_of(const deai_lane_convolution *c) { return TILES(c->output_height) * TILES(c->output_width); }
+
+// From one point to the next, in floats: never a multiple of a page, so that points do not fall on the same lines of the
+// cache.
+INLINE ptrdiff_t pair_step(const deai_lane_convolution *c) { return (ptrdiff_t)c->channels * c->filters + 16; }
+INLINE ptrdiff_t image_step(const deai_lane_convolution *c) { return (ptrdiff_t)c->channels * 32 + 16; }
 
 ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient) {
-    const ptrdiff_t tiles = (ptrdiff_t)TILES(conv->output_height) * TILES(conv->output_width);
-    const ptrdiff_t products = (ptrdiff_t)16 * conv->channels * conv->filters;
-    if (gradient) return products + (conv->channels + conv->filters) * tiles * 16;
-    return products + (ptrdiff_t)16 * conv->channels * 4 * 16;
+    const ptrdiff_t products = POINTS * pair_step(conv);
+    if (gradient) return products + (ptrdiff_t)6 * (conv->channels + conv->filters) * tiles_of(conv) * 16;
+    return products + POINTS * image_step(conv);
 }
 
-// U = G g Gᵀ for each pair of channel and filter: [16][channels][filters].
-INLINE void transform_filter(const float *filter, ptrdiff_t pairs, float *u) {
-    for (ptrdiff_t i = 0; i < pairs; i++) {
-        float rows[4][3];
+#define SIXTH (1.0f / 6)
+#define TWELFTH (1.0f / 12)
+#define TWENTYFOURTH (1.0f / 24)
+
+// G x, from three numbers (or vectors) to six.
+#define WIDEN(number, a, b, c, out) \
+    { \
+        const number even = SIXTH * ((a) + (c)), odd = SIXTH * (b); \
+        const number near = TWENTYFOURTH * (a) + SIXTH * (c), far = TWELFTH * (b); \
+        out(0) = 0.25f * (a); \
+        out(1) = -even - odd; \
+        out(2) = odd - even; \
+        out(3) = near + far; \
+        out(4) = near - far; \
+        out(5) = (c); \
+    }
+
+// U = G g Gᵀ for each pair of channel and filter: [36][channels][filters].
+INLINE void transform_filter(const float *filter, ptrdiff_t pairs, ptrdiff_t step, float *u) {
+    ptrdiff_t i = 0;
+    for (; i + 16 <= pairs; i += 16) {
+        v16 rows[6][3];
         UNROLL for (int v = 0; v < 3; v++) {
-            const float a = filter[v * pairs + i], b = filter[(3 + v) * pairs + i], c = filter[(6 + v) * pairs + i];
-            rows[0][v] = a;
-            rows[1][v] = 0.5f * (a + c) + 0.5f * b;
-            rows[2][v] = 0.5f * (a + c) - 0.5f * b;
-            rows[3][v] = c;
+#define TAP(k) (*(const v16 *)(filter + (k) * pairs + i))
+#define ROW(r) rows[r][v]
+            WIDEN(v16, TAP(v), TAP(3 + v), TAP(6 + v), ROW)
+#undef TAP
+#undef ROW
         }
-        UNROLL for (int r = 0; r < 4; r++) {
-            const float a = rows[r][0], b = rows[r][1], c = rows[r][2];
-            u[(4 * r) * pairs + i] = a;
-            u[(4 * r + 1) * pairs + i] = 0.5f * (a + c) + 0.5f * b;
-            u[(4 * r + 2) * pairs + i] = 0.5f * (a + c) - 0.5f * b;
-            u[(4 * r + 3) * pairs + i] = c;
+        UNROLL for (int r = 0; r < 6; r++) {
+#define POINT(q) *(v16 *)(u + (6 * r + (q)) * step + i)
+            WIDEN(v16, rows[r][0], rows[r][1], rows[r][2], POINT)
+#undef POINT
+        }
+    }
+    for (; i < pairs; i++) {
+        float rows[6][3];
+        UNROLL for (int v = 0; v < 3; v++) {
+#define ROW(r) rows[r][v]
+            WIDEN(float, filter[v * pairs + i], filter[(3 + v) * pairs + i], filter[(6 + v) * pairs + i], ROW)
+#undef ROW
+        }
+        UNROLL for (int r = 0; r < 6; r++) {
+#define POINT(q) u[(6 * r + (q)) * step + i]
+            WIDEN(float, rows[r][0], rows[r][1], rows[r][2], POINT)
+#undef POINT
         }
     }
 }
 
-// V = Bᵀ d B of some tiles: [16][channels][4].
+// Bᵀ x, from six vectors to six.
+#define SPREAD(d, out) \
+    { \
+        const v16 a = d(4) - 4 * d(2), b = d(3) - 4 * d(1), c = d(4) - d(2), e = d(3) - d(1); \
+        out(0, 4 * d(0) + (d(4) - 5 * d(2))) \
+        out(1, a + b) \
+        out(2, a - b) \
+        out(3, c + 2 * e) \
+        out(4, c - 2 * e) \
+        out(5, 4 * d(1) + (d(5) - 5 * d(3))) \
+    }
+
+// The six by six numbers that begin at `corner`, of which `rows` and `columns` are inside.
+INLINE void load_patch(const float *corner, ptrdiff_t row, int rows, int columns, float patch[6][6][16]) {
+    for (int r = 0; r < 6; r++)
+        for (int q = 0; q < 6; q++)
+            *(v16 *)patch[r][q] = r < rows && q < columns ? *(const v16 *)(corner + r * row + q * 16) : (v16){0};
+}
+
+// V = Bᵀ d B of one tile and channel: 36 vectors, `point` floats apart.
+INLINE void transform_patch(const float *d, ptrdiff_t row, float *out, ptrdiff_t point) {
+    v16 rows[6][6];
+    UNROLL for (int q = 0; q < 6; q++) {
+#define AT(r) (*(const v16 *)(d + (r) * row + q * 16))
+#define PUT(r, value) rows[r][q] = value;
+        SPREAD(AT, PUT)
+#undef AT
+#undef PUT
+    }
+    UNROLL for (int r = 0; r < 6; r++) {
+#define AT(q) rows[r][q]
+#define PUT(q, value) *(v16 *)(out + (6 * r + (q)) * point) = value;
+        SPREAD(AT, PUT)
+#undef AT
+#undef PUT
+    }
+}
+
+// V of some tiles: [36][channels][2].
 INLINE void transform_image(const deai_lane_convolution *c, const float *origin, int tile, int count, float *v) {
     const int columns = TILES(c->output_width);
-    const ptrdiff_t point = (ptrdiff_t)c->channels * 64;
+    const ptrdiff_t point = image_step(c);
     for (int t = 0; t < count; t++) {
-        const int i = (tile + t) / columns, j = (tile + t) % columns;
-        const float *corner = origin + 2 * i * c->x.row + 2 * j * 16;
-        for (int k = 0; k < c->channels; k++) {
-            const float *d = corner + k * c->x.plane;
-            float *out = v + k * 64 + t * 16;
-            v16 rows[4][4];
-            UNROLL for (int q = 0; q < 4; q++) {
-                const v16 d0 = *(const v16 *)(d + q * 16), d1 = *(const v16 *)(d + c->x.row + q * 16),
-                          d2 = *(const v16 *)(d + 2 * c->x.row + q * 16),
-                          d3 = *(const v16 *)(d + 3 * c->x.row + q * 16);
-                rows[0][q] = d0 - d2;
-                rows[1][q] = d1 + d2;
-                rows[2][q] = d2 - d1;
-                rows[3][q] = d1 - d3;
-            }
-            UNROLL for (int r = 0; r < 4; r++) {
-                *(v16 *)(out + (4 * r) * point) = rows[r][0] - rows[r][2];
-                *(v16 *)(out + (4 * r + 1) * point) = rows[r][1] + rows[r][2];
-                *(v16 *)(out + (4 * r + 2) * point) = rows[r][2] - rows[r][1];
-                *(v16 *)(out + (4 * r + 3) * point) = rows[r][1] - rows[r][3];
+        const int i = 4 * ((tile + t) / columns), j = 4 * ((tile + t) % columns);
+        const int rows = c->output_height + 2 - i, below = c->output_width + 2 - j;
+        const float *corner = origin + i * c->x.row + j * 16;
+        for (int k = 0; k < c->channels; k++, corner += c->x.plane) {
+            float *out = v + k * 32 + t * 16;
+            if (rows >= 6 && below >= 6) {
+                transform_patch(corner, c->x.row, out, point);
+            } else {
+                float patch[6][6][16] __attribute__((aligned(64)));
+                load_patch(corner, c->x.row, rows, below, patch);
+                transform_patch(&patch[0][0][0], 96, out, point);
             }
         }
     }
 }
+
+// Aᵀ m, from six vectors to four.
+#define NARROW(m, out) \
+    { \
+        const v16 sum1 = m(1) + m(2), odd1 = m(1) - m(2), sum2 = m(3) + m(4), odd2 = m(3) - m(4); \
+        out(0, m(0) + sum1 + sum2) \
+        out(1, odd1 + 2 * odd2) \
+        out(2, sum1 + 4 * sum2) \
+        out(3, odd1 + 8 * odd2 + m(5)) \
+    }
 
 // Aᵀ (U ⊙ V, summed over channels) A for some filters at some tiles.
 INLINE void results(
     const deai_lane_convolution *c, const float *u, const float *v, int first, int filters, int count,
-    v16 out[6][4][4]) {
-    const ptrdiff_t pairs = (ptrdiff_t)c->channels * c->filters;
-    float products[16][6][4][16] __attribute__((aligned(64)));
-    for (int point = 0; point < 16; point++) {
-        v16 sums[6][4];
+    float products[POINTS][6][2][16]) {
+    const ptrdiff_t weight_step = pair_step(c), step = image_step(c);
+    for (int point = 0; point < POINTS; point++) {
+        v16 sums[6][2];
         UNROLL for (int f = 0; f < filters; f++) UNROLL for (int t = 0; t < count; t++) sums[f][t] = (v16){0};
-        const float *weights = u + point * pairs + first;
-        const float *images = v + (ptrdiff_t)point * c->channels * 64;
+        const float *weights = u + point * weight_step + first;
+        const float *images = v + point * step;
         for (int k = 0; k < c->channels; k++) {
-            v16 at[4];
+            v16 at[2];
             UNROLL for (int t = 0; t < count; t++) at[t] = *(const v16 *)(images + t * 16);
             UNROLL for (int f = 0; f < filters; f++) {
                 const v16 weight = splat16(weights[f]);
                 UNROLL for (int t = 0; t < count; t++) sums[f][t] += weight * at[t];
             }
             weights += c->filters;
-            images += 64;
+            images += 32;
         }
         UNROLL for (int f = 0; f < filters; f++)
             UNROLL for (int t = 0; t < count; t++) *(v16 *)products[point][f][t] = sums[f][t];
     }
-    for (int f = 0; f < filters; f++)
-        for (int t = 0; t < count; t++) {
-            v16 rows[2][4];
-            UNROLL for (int q = 0; q < 4; q++) {
-                const v16 m0 = *(const v16 *)products[q][f][t], m1 = *(const v16 *)products[4 + q][f][t],
-                          m2 = *(const v16 *)products[8 + q][f][t], m3 = *(const v16 *)products[12 + q][f][t];
-                rows[0][q] = m0 + m1 + m2;
-                rows[1][q] = m1 - m2 - m3;
+}
+
+// Sixteen results of a filter at a tile, from the products.
+INLINE void gather(float products[POINTS][6][2][16], int f, int t, v16 out[4][4]) {
+    v16 rows[4][6];
+    UNROLL for (int q = 0; q < 6; q++) {
+#define AT(r) (*(const v16 *)products[6 * (r) + q][f][t])
+#define PUT(r, value) rows[r][q] = value;
+        NARROW(AT, PUT)
+#undef AT
+#undef PUT
+    }
+    UNROLL for (int r = 0; r < 4; r++) {
+#define AT(q) rows[r][q]
+#define PUT(q, value) out[r][q] = value;
+        NARROW(AT, PUT)
+#undef AT
+#undef PUT
+    }
+}
+
+INLINE void store_pooled(
+    const deai_lane_convolution *c, v16 out[4][4], float bias, float *plane, uint8_t *where, int i, int j) {
+    const int columns = c->output_width / 2;
+    UNROLL for (int r = 0; r < 2; r++)
+        UNROLL for (int q = 0; q < 2; q++) {
+            if (i + 2 * r >= c->output_height || j + 2 * q >= c->output_width) continue;
+            v16 best = out[2 * r][2 * q];
+            i16x place = {0};
+            UNROLL for (int p = 1; p < 4; p++) {
+                const v16 next = out[2 * r + p / 2][2 * q + p % 2];
+                const i16x above = ~(next <= best);
+                best = SELECT(above, next, best);
+                place = (i16x)SELECT(above, place * 0 + p, place);
             }
-            UNROLL for (int r = 0; r < 2; r++) {
-                out[f][t][2 * r] = rows[r][0] + rows[r][1] + rows[r][2];
-                out[f][t][2 * r + 1] = rows[r][1] - rows[r][2] - rows[r][3];
+            best += splat16(bias);
+            const i16x dead = best <= 0;
+            const int row = i / 2 + r, column = j / 2 + q;
+            *(v16 *)(plane + row * c->y.row + column * 16) = (v16)(~dead & (i16x)best);
+            if (where) {
+                place |= dead;
+                *(b16 *)(where + ((ptrdiff_t)row * columns + column) * 16) = __builtin_convertvector(place, b16);
             }
         }
 }
@@ -107,40 +212,28 @@ INLINE void results(
 INLINE void some_filters(
     const deai_lane_convolution *c, const float *u, const float *v, const float *bias, int after, float *y,
     uint8_t *where, int first, int filters, int tile, int count) {
-    const int rows = TILES(c->output_height), columns = TILES(c->output_width);
-    v16 out[6][4][4];
-    results(c, u, v, first, filters, count, out);
+    const int columns = TILES(c->output_width);
+    const ptrdiff_t pooled = (ptrdiff_t)(c->output_height / 2) * (c->output_width / 2) * 16;
+    float products[POINTS][6][2][16] __attribute__((aligned(64)));
+    results(c, u, v, first, filters, count, products);
     for (int f = 0; f < filters; f++)
         for (int t = 0; t < count; t++) {
-            const int i = (tile + t) / columns, j = (tile + t) % columns;
+            const int i = 4 * ((tile + t) / columns), j = 4 * ((tile + t) % columns);
             float *plane = y + (first + f) * c->y.plane;
-            if (after != DEAI_POOLED) {
-                float *corner = plane + 2 * i * c->y.row + 2 * j * 16;
-                const int below = 2 * i + 1 < c->output_height, beside = 2 * j + 1 < c->output_width;
-                const v16 offset = splat16(bias ? bias[first + f] : 0);
-                UNROLL for (int p = 0; p < 4; p++) {
-                    v16 result = out[f][t][p] + offset;
-                    if (after == DEAI_RECTIFIED) result = (v16)((i16x)result & ~(result <= 0));
-                    if ((p < 2 || below) && (p % 2 == 0 || beside))
-                        *(v16 *)(corner + p / 2 * c->y.row + p % 2 * 16) = result;
-                }
+            v16 out[4][4];
+            gather(products, f, t, out);
+            if (after == DEAI_POOLED) {
+                store_pooled(c, out, bias[first + f], plane, where ? where + (first + f) * pooled : 0, i, j);
                 continue;
             }
-            v16 best = out[f][t][0];
-            i16x place = {0};
-            UNROLL for (int p = 1; p < 4; p++) {
-                const i16x above = ~(out[f][t][p] <= best);
-                best = SELECT(above, out[f][t][p], best);
-                place = (i16x)SELECT(above, place * 0 + p, place);
-            }
-            best += splat16(bias[first + f]);
-            const i16x dead = best <= 0;
-            *(v16 *)(plane + i * c->y.row + j * 16) = (v16)(~dead & (i16x)best);
-            if (where) {
-                place |= dead;
-                *(b16 *)(where + (((ptrdiff_t)(first + f) * rows + i) * columns + j) * 16) =
-                    __builtin_convertvector(place, b16);
-            }
+            const v16 offset = splat16(bias ? bias[first + f] : 0);
+            UNROLL for (int r = 0; r < 4; r++)
+                UNROLL for (int q = 0; q < 4; q++) {
+                    v16 result = out[r][q] + offset;
+                    if (after == DEAI_RECTIFIED) result = (v16)((i16x)result & ~(result <= 0));
+                    if (i + r < c->output_height && j + q < c->output_width)
+                        *(v16 *)(plane + (i + r) * c->y.row + (j + q) * 16) = result;
+                }
         }
 }
 
@@ -158,17 +251,18 @@ DEAI_CLONES void deai_winograd(
     float *y, uint8_t *places, float *scratch, int prepare, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const ptrdiff_t pairs = (ptrdiff_t)c.channels * c.filters;
-    const int tiles = TILES(c.output_height) * TILES(c.output_width);
-    float *v = scratch, *u = scratch + (ptrdiff_t)16 * c.channels * 64;
-    if (prepare) transform_filter(filter, pairs, u);
+    const int tiles = tiles_of(&c);
+    const ptrdiff_t pooled = (ptrdiff_t)c.filters * (c.output_height / 2) * (c.output_width / 2) * 16;
+    float *v = scratch, *u = scratch + POINTS * image_step(&c);
+    if (prepare) transform_filter(filter, pairs, pair_step(&c), u);
     for (int group = first_group; group < end_group; group++) {
         const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
         float *target = y + group * c.y.group;
-        uint8_t *where = places ? places + (ptrdiff_t)group * c.filters * tiles * 16 : 0;
+        uint8_t *where = places ? places + group * pooled : 0;
         int tile = 0;
-        for (; tile + 4 <= tiles; tile += 4) {
-            transform_image(&c, origin, tile, 4, v);
-            some_tiles(&c, u, v, bias, after, target, where, tile, 4);
+        for (; tile + 2 <= tiles; tile += 2) {
+            transform_image(&c, origin, tile, 2, v);
+            some_tiles(&c, u, v, bias, after, target, where, tile, 2);
         }
         for (; tile < tiles; tile++) {
             transform_image(&c, origin, tile, 1, v);
@@ -177,33 +271,70 @@ DEAI_CLONES void deai_winograd(
     }
 }
 
-// One product of the gradient at a time, for all tiles of a group: V and Z = A dy Aᵀ, both [channel][tile].
-INLINE void transform_point(
-    const deai_lane_convolution *c, const float *origin, const float *dy, int point, float *v, float *z) {
-    static const int pair[4][2] = {{0, 2}, {1, 2}, {2, 1}, {1, 3}};
-    static const float sign[4] = {-1, 1, -1, -1};
-    static const float weight[4][2] = {{1, 0}, {1, 1}, {1, -1}, {0, -1}};
-    const int a = point / 4, b = point % 4;
+static const float b_rows[6][6] = {{4, 0, -5, 0, 1, 0}, {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                                   {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+static const float a_rows[6][4] = {{1, 0, 0, 0}, {1, 1, 1, 1}, {1, -1, 1, -1}, {1, 2, 4, 8}, {1, -2, 4, -8}, {0, 0, 0, 1}};
+
+// Row `a` of V = Bᵀ d B for all tiles of a channel: six points, `point` floats apart.
+INLINE void transform_row(
+    const deai_lane_convolution *c, const float *origin, int a, float *v, ptrdiff_t point) {
     const int rows = TILES(c->output_height), columns = TILES(c->output_width);
-    const ptrdiff_t top = pair[a][0] * c->x.row, bottom = pair[a][1] * c->x.row;
-    const ptrdiff_t left = pair[b][0] * 16, right = pair[b][1] * 16;
-    const v16 down = splat16(sign[a]), across = splat16(sign[b]);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++, v += 16) {
+            const float *d = origin + 4 * i * c->x.row + 4 * j * 16;
+            ptrdiff_t row = c->x.row;
+            float patch[6][6][16] __attribute__((aligned(64)));
+            const int height = c->output_height + 2 - 4 * i, width = c->output_width + 2 - 4 * j;
+            if (height < 6 || width < 6) {
+                load_patch(d, row, height, width, patch);
+                d = &patch[0][0][0];
+                row = 96;
+            }
+            v16 sums[6];
+            UNROLL for (int q = 0; q < 6; q++) {
+                sums[q] = (v16){0};
+                UNROLL for (int r = 0; r < 6; r++)
+                    if (b_rows[a][r] != 0) sums[q] += b_rows[a][r] * *(const v16 *)(d + r * row + q * 16);
+            }
+#define AT(q) sums[q]
+#define PUT(q, value) *(v16 *)(v + (q) * point) = value;
+            SPREAD(AT, PUT)
+#undef AT
+#undef PUT
+        }
+}
+
+// Row `a` of Z = A dy Aᵀ for all tiles of a filter.
+INLINE void transform_slope_row(
+    const deai_lane_convolution *c, const float *dy, int a, float *z, ptrdiff_t point) {
+    const int rows = TILES(c->output_height), columns = TILES(c->output_width);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++, z += 16) {
+            const float *d = dy + 4 * i * c->y.row + 4 * j * 16;
+            const int height = c->output_height - 4 * i, width = c->output_width - 4 * j;
+            v16 s[4];
+            UNROLL for (int q = 0; q < 4; q++) {
+                s[q] = (v16){0};
+                UNROLL for (int r = 0; r < 4; r++)
+                    if (a_rows[a][r] != 0 && r < height && q < width)
+                        s[q] += a_rows[a][r] * *(const v16 *)(d + r * c->y.row + q * 16);
+            }
+            const v16 even = s[0] + s[2], odd = s[1] + s[3], wide = s[0] + 4 * s[2], far = 2 * s[1] + 8 * s[3];
+            *(v16 *)z = s[0];
+            *(v16 *)(z + point) = even + odd;
+            *(v16 *)(z + 2 * point) = even - odd;
+            *(v16 *)(z + 3 * point) = wide + far;
+            *(v16 *)(z + 4 * point) = wide - far;
+            *(v16 *)(z + 5 * point) = s[3];
+        }
+}
+
+INLINE void transform_rows(
+    const deai_lane_convolution *c, const float *origin, const float *dy, int a, float *v, float *z, ptrdiff_t plane) {
     for (int k = 0; k < c->channels; k++)
-        for (int i = 0; i < rows; i++) {
-            const float *d = origin + k * c->x.plane + 2 * i * c->x.row;
-            for (int j = 0; j < columns; j++, d += 32, v += 16)
-                *(v16 *)v = (*(const v16 *)(d + top + left) + across * *(const v16 *)(d + top + right))
-                    + down * (*(const v16 *)(d + bottom + left) + across * *(const v16 *)(d + bottom + right));
-        }
-    const v16 w0 = splat16(weight[a][0]), w1 = splat16(weight[a][1]);
-    const v16 h0 = splat16(weight[b][0]), h1 = splat16(weight[b][1]);
+        transform_row(c, origin + k * c->x.plane, a, v + k * plane, c->channels * plane);
     for (int f = 0; f < c->filters; f++)
-        for (int i = 0; i < rows; i++) {
-            const float *d = dy + f * c->y.plane + 2 * i * c->y.row;
-            for (int j = 0; j < columns; j++, d += 32, z += 16)
-                *(v16 *)z = w0 * (h0 * *(const v16 *)d + h1 * *(const v16 *)(d + 16))
-                    + w1 * (h0 * *(const v16 *)(d + c->y.row) + h1 * *(const v16 *)(d + c->y.row + 16));
-        }
+        transform_slope_row(c, dy + f * c->y.plane, a, z + f * plane, c->filters * plane);
 }
 
 // Lane i of the result is the sum of the lanes of vector i.
@@ -230,9 +361,8 @@ INLINE void transposed_sums(v16 s[16], float *sums) {
 
 // S += Σ over tiles and lanes of V ⊙ Z for one point: [channels][filters], in blocks of four by four.
 INLINE void multiply_point(
-    const deai_lane_convolution *c, const float *v, const float *z, float *s) {
-    const int tiles = TILES(c->output_height) * TILES(c->output_width);
-    const ptrdiff_t plane = (ptrdiff_t)tiles * 16;
+    const deai_lane_convolution *c, const float *v, const float *z, ptrdiff_t plane, float *s) {
+    const int tiles = tiles_of(c);
     for (int k = 0; k < c->channels; k += 4)
         for (int f = 0; f < c->filters; f += 4) {
             v16 sums[16];
@@ -253,35 +383,60 @@ INLINE void multiply_point(
         }
 }
 
+// Gᵀ m, from six numbers (or vectors) to three.
+#define SHRINK(m, out) \
+    out(0) = 0.25f * m(0) - SIXTH * (m(1) + m(2)) + TWENTYFOURTH * (m(3) + m(4)); \
+    out(1) = SIXTH * (m(2) - m(1)) + TWELFTH * (m(3) - m(4)); \
+    out(2) = SIXTH * ((m(3) + m(4)) - (m(1) + m(2))) + m(5);
+
+// Gᵀ S G for each pair.
+INLINE void narrow_filter(const float *s, ptrdiff_t pairs, ptrdiff_t step, float *filter) {
+    // Channels and filters are multiples of four, so that sixteen divides the pairs.
+    for (ptrdiff_t i = 0; i < pairs; i += 16) {
+        v16 rows[3][6];
+        UNROLL for (int q = 0; q < 6; q++) {
+#define AT(r) (*(const v16 *)(s + (6 * (r) + q) * step + i))
+#define ROW(r) rows[r][q]
+            SHRINK(AT, ROW)
+#undef AT
+#undef ROW
+        }
+        UNROLL for (int u = 0; u < 3; u++) {
+#define AT(q) rows[u][q]
+#define TAP(v) *(v16 *)(filter + (3 * u + (v)) * pairs + i)
+            SHRINK(AT, TAP)
+#undef AT
+#undef TAP
+        }
+    }
+}
+
 DEAI_CLONES void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
     int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const ptrdiff_t pairs = (ptrdiff_t)c.channels * c.filters;
-    const ptrdiff_t plane = (ptrdiff_t)TILES(c.output_height) * TILES(c.output_width) * 16;
-    float *s = scratch, *v = s + 16 * pairs, *z = v + c.channels * plane;
-    for (ptrdiff_t i = 0; i < 16 * pairs; i++) s[i] = 0;
-    for (int group = first_group; group < end_group; group++)
-        for (int point = 0; point < 16; point++) {
-            const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
-            transform_point(&c, origin, dy + group * c.y.group, point, v, z);
-            multiply_point(&c, v, z, s + point * pairs);
-        }
-    // Gᵀ S G.
-    for (ptrdiff_t i = 0; i < pairs; i++) {
-        float rows[3][4];
-        UNROLL for (int q = 0; q < 4; q++) {
-            const float a = s[q * pairs + i], b = s[(4 + q) * pairs + i], d = s[(8 + q) * pairs + i],
-                        e = s[(12 + q) * pairs + i];
-            rows[0][q] = a + 0.5f * (b + d);
-            rows[1][q] = 0.5f * (b - d);
-            rows[2][q] = 0.5f * (b + d) + e;
-        }
-        UNROLL for (int u = 0; u < 3; u++) {
-            filter[(3 * u) * pairs + i] = rows[u][0] + 0.5f * (rows[u][1] + rows[u][2]);
-            filter[(3 * u + 1) * pairs + i] = 0.5f * (rows[u][1] - rows[u][2]);
-            filter[(3 * u + 2) * pairs + i] = 0.5f * (rows[u][1] + rows[u][2]) + rows[u][3];
+    const ptrdiff_t plane = (ptrdiff_t)tiles_of(&c) * 16;
+    const ptrdiff_t step = pair_step(&c);
+    float *s = scratch, *v = s + POINTS * step, *z = v + 6 * c.channels * plane;
+    for (ptrdiff_t i = 0; i < POINTS * step; i++) s[i] = 0;
+    for (int group = first_group; group < end_group; group++) {
+        const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
+        const float *slopes = dy + group * c.y.group;
+        for (int a = 0; a < 6; a++) {
+            switch (a) {
+            case 0: transform_rows(&c, origin, slopes, 0, v, z, plane); break;
+            case 1: transform_rows(&c, origin, slopes, 1, v, z, plane); break;
+            case 2: transform_rows(&c, origin, slopes, 2, v, z, plane); break;
+            case 3: transform_rows(&c, origin, slopes, 3, v, z, plane); break;
+            case 4: transform_rows(&c, origin, slopes, 4, v, z, plane); break;
+            default: transform_rows(&c, origin, slopes, 5, v, z, plane); break;
+            }
+            for (int q = 0; q < 6; q++)
+                multiply_point(
+                    &c, v + q * c.channels * plane, z + q * c.filters * plane, plane, s + (6 * a + q) * step);
         }
     }
+    narrow_filter(s, pairs, step, filter);
     if (bias) bias_gradient(&c, dy, bias, first_group, end_group);
 }

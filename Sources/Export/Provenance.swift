@@ -36,6 +36,8 @@ public struct Provenance: Equatable, Sendable, Codable {
     public var dataset: DatasetPart
     public var network: String
     public var hyperparameters: Hyperparameters
+    /// What computed the training; nil means the portable executor, whose runs repeat to the bit everywhere.
+    public var executor: ExecutorKind?
     /// Hexadecimal SHA-256 of the float weights that were quantised.
     public var weightHash: String
     /// Epochs these weights were trained for.
@@ -73,6 +75,7 @@ public struct Provenance: Equatable, Sendable, Codable {
             name: configuration.dataset.name, sha256: configuration.dataset.sha256,
             trainImages: configuration.dataset.trainImages, testImages: configuration.dataset.testImages)
         network = configuration.network.summary
+        executor = configuration.executor
         hyperparameters = configuration.hyperparameters
         self.weightHash = weightHash
         self.epoch = epoch

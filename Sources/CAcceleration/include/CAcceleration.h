@@ -7,6 +7,9 @@
 // Kernels of the accelerated executor where they beat the library. Each works on a range that the caller gives
 // to one thread; each is compiled for plain x86-64, AVX2 and AVX-512 and chosen when the program starts.
 
+/// Finds the runtime of the threads; null, or why not. The two functions below need it.
+const char *deai_load_threads(void);
+
 /// Calls `body(context, thread, threads)` on `threads` threads of the runtime that oneDNN itself uses, and waits.
 void deai_parallel(int threads, void (*body)(void *context, int thread, int threads), void *context);
 
@@ -40,6 +43,12 @@ void deai_pool_backward(
 
 /// dx = dy where y > 0, else 0.
 void deai_relu_gradient(const float *dy, const float *y, float *dx, ptrdiff_t count);
+
+/// y = a + b, at least 0 when `rectified`; b may be null.
+void deai_add(const float *a, const float *b, float *y, int rectified, ptrdiff_t count);
+
+/// Multiplies and adds that nothing but the arithmetic units holds up: 2 * 16 * 16 * `rounds` operations on numbers.
+float deai_peak(ptrdiff_t rounds);
 
 /// sums[j] = sum over i of x[i * columns + j], for columns first ..< end.
 void deai_column_sums(
@@ -105,14 +114,13 @@ void deai_lane_pooled_filter_gradient(
 enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
 
 /// The convolution with a kernel of 3x3 by Winograd's method: plain or rectified (bias may be null), or the same as
-/// `deai_lane_convolution_pooled`, for even results. Where a result is odd, x needs one more row and column of zeros.
+/// `deai_lane_convolution_pooled`, for even results.
 /// With `prepare` the filter is transformed into `scratch`; later calls for other groups may leave that out.
 void deai_winograd(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after, float *y,
     uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
 
-/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four. Where the result is odd, x
-/// and dy need one more row and column of zeros.
+/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four.
 void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
     int first_group, int end_group);
@@ -145,12 +153,12 @@ void deai_lane_statistics(
     const float *moments, int groups, int channels, float count, float *mean, float *variance);
 
 /// y = (x - mean) * scale / sqrt(variance + epsilon) + shift, plus `other` (may be null), at least 0 when `rectified`;
-/// the border of y, `border` wide and `excess` more behind, becomes zero.
+/// the border of y, `border` wide, becomes zero.
 typedef struct {
     deai_extent extent;
     deai_planes x, y, other;
     float epsilon;
-    int rectified, border, excess;
+    int rectified, border;
 } deai_lane_normalization;
 void deai_lane_normalize(
     const deai_lane_normalization *n, const float *x, const float *scale, const float *shift, const float *mean,
@@ -172,11 +180,11 @@ void deai_lane_normalization_input_gradient(
     const float *variance, const float *dscale, const float *dshift, float count, float *dx, int first_group,
     int end_group);
 
-/// y = a + b, and where `above` (may be null) is not above 0, 0; b may be null.
+/// y = a + b, at least 0 when `rectified`, and 0 where `above` (may be null) is not above 0; b may be null.
 void deai_lane_add(
     const deai_extent *extent, const deai_planes *a_planes, const float *a, const deai_planes *b_planes,
     const float *b, const deai_planes *above_planes, const float *above, const deai_planes *y_planes, float *y,
-    int first_group, int end_group);
+    int rectified, int first_group, int end_group);
 
 /// rows[image][channel] = sum of the plane; and the way back, every number of a plane the same.
 void deai_lane_plane_sums(

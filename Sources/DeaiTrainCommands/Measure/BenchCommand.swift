@@ -1,6 +1,5 @@
 import ArgumentParser
 import Foundation
-import Kernels
 import NeuralNetwork
 import Training
 
@@ -11,11 +10,12 @@ struct BenchCommand: ParsableCommand {
         abstract: "Measure training and inference speed of the preset networks.",
         discussion: """
             Best of three windows after a warm-up, on 28x28 grey images of random pixels. `make bench` alternates \
-            this command with PyTorch and prints the ratios.
+            this command with PyTorch and prints the ratios. Inference is of the network as it is used: batch \
+            normalisation is part of the weights of the convolutions.
             """)
 
     @Option(help: "Preset networks, separated by commas.")
-    var model = "lenet5,convnet"
+    var model = "lenet5,convnet,resnet8"
 
     @Option(help: "Images in a training step.")
     var batch = 128
@@ -26,31 +26,35 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "Threads.")
     var threads = ProcessInfo.processInfo.activeProcessorCount
 
+    @Option(help: "accelerated or portable. Default: accelerated where oneDNN is.")
+    var executor: ExecutorKind?
+
+    @Flag(help: "Print the time of each kind of call in a training step too (accelerated executor).")
+    var profile = false
+
     @Flag(help: "JSON Lines on standard output.")
     var json = false
 
     func validate() throws {
         guard batch > 0, batch <= 4096 else { throw ValidationError("--batch must be between 1 and 4096") }
-        guard threads > 0 else { throw ValidationError("--threads must be at least 1") }
+        guard (1...1024).contains(threads) else { throw ValidationError("--threads must be between 1 and 1024") }
         guard seconds > 0, seconds <= 600 else { throw ValidationError("--seconds must be between 0 and 600") }
     }
 
     func run() throws {
-        for name in model.split(separator: ",").map(String.init) {
-            let row = try measure(Preset.named(name))
-            if json {
-                Console.json(row)
-            } else {
-                Console.result(
-                    "\(row.model): training \(ProgressBar.quantity(row.train_images_per_second)) images/s, "
-                        + "inference \(ProgressBar.quantity(row.infer_images_per_second)) images/s, "
-                        + "single image \(ProgressBar.quantity(row.single_image_microseconds)) us "
-                        + "(batch \(batch), \(threads) threads)")
+        try CommandFailure.wrapping {
+            for name in model.split(separator: ",").map(String.init) {
+                let network = try NetworkDescription.architecture(
+                    named: name, input: ImageGeometry(height: 28, width: 28, channels: 1), classes: 10)
+                let bench = try Benchmark(
+                    network, executor: executor ?? .usual, batch: batch, threads: threads, seconds: seconds)
+                let row = try measure(name, bench)
+                if json { Console.json(row) } else { report(row) }
             }
         }
     }
 
-    /// One line of output; the names are those of the baseline script.
+    /// One line of output; the names are those of the baseline script where it has them.
     struct Row: Encodable {
         let model: String
         let batch: Int
@@ -59,58 +63,62 @@ struct BenchCommand: ParsableCommand {
         let train_images_per_second: Double
         let infer_images_per_second: Double
         let single_image_microseconds: Double
+        /// Processor time of a training step, all threads together: what a busy machine changes least.
+        let train_cpu_microseconds: Double
+        let infer_cpu_microseconds: Double
+        /// Of the machine, multiplications and additions in registers.
+        let peak_gflops: Double?
+        /// Operations of direct convolutions a second, over the peak.
+        let train_share_of_peak: Double?
+        let infer_share_of_peak: Double?
+        /// Of the process so far.
+        let memory_megabytes: Double
+        let profile: [Benchmark.Call]?
     }
 
-    private func measure(_ preset: Preset) throws -> Row {
-        let network = try Network(preset.architecture(height: 28, width: 28, channels: 1, classes: 10))
-        let preprocessing = Preprocessing(zeroPoints: [73], scale: 1 / 90)
-        let workers = threads == 1 ? Workers.serial : Workers.threads(threads)
-        var random = SplitMix64(seed: 1)
-        let pixels = (0..<batch * network.architecture.inputCount).map { _ in UInt8(random.index(below: 256)) }
-        let labels = (0..<batch).map { _ in UInt8(random.index(below: 10)) }
-
-        let learner = try Learner(
-            network: network, preprocessing: preprocessing, batch: batch,
-            optimizer: SGD(learningRate: 0.01, momentum: 0.9), seed: 1, workers: workers)
-        let parameters = learner.variables
-        let trained = try rate(images: batch) {
-            _ = try pixels.withUnsafeBufferPointer { pixels in
-                try labels.withUnsafeBufferPointer { try learner.step(pixels: pixels, labels: $0) }
-            }
+    private func measure(_ name: String, _ bench: Benchmark) throws -> Row {
+        let training = try bench.training()
+        let inference = try bench.inference(images: batch)
+        let single = try bench.inference(images: 1)
+        let peak = try bench.peak()
+        func share(_ rate: Double, _ operations: Double) -> Double? {
+            peak.map { (1000 * rate * operations / $0).rounded() / 1000 }
         }
-        func inferred(_ count: Int) throws -> Double {
-            let evaluator = try Evaluator(
-                network: network, preprocessing: preprocessing, batch: count, workers: workers)
-            return try rate(images: count) {
-                _ = try pixels.withUnsafeBufferPointer {
-                    try evaluator.logits(
-                        pixels: UnsafeBufferPointer(rebasing: $0[..<(count * network.architecture.inputCount)]),
-                        count: count, parameters: parameters)
-                }
-            }
-        }
+        var usage = rusage()
+        getrusage(RUSAGE_SELF.rawValue, &usage)
         return Row(
-            model: "\(preset.name)", batch: batch, threads: threads, executor: "portable",
-            train_images_per_second: trained.rounded(),
-            infer_images_per_second: try inferred(batch).rounded(),
-            single_image_microseconds: 1e6 / (try inferred(1)))
+            model: name, batch: batch, threads: threads, executor: bench.executor.rawValue,
+            train_images_per_second: training.imagesPerSecond.rounded(),
+            infer_images_per_second: inference.imagesPerSecond.rounded(),
+            single_image_microseconds: (1e7 / single.imagesPerSecond).rounded() / 10,
+            train_cpu_microseconds: training.processorMicroseconds.rounded(),
+            infer_cpu_microseconds: inference.processorMicroseconds.rounded(),
+            peak_gflops: peak.map { ($0 / 1e8).rounded() / 10 },
+            train_share_of_peak: share(training.imagesPerSecond, bench.trainingOperations),
+            infer_share_of_peak: share(inference.imagesPerSecond, bench.inferenceOperations),
+            memory_megabytes: (Double(usage.ru_maxrss) / 102.4).rounded() / 10,
+            profile: profile ? try bench.profile() : nil)
     }
 
-    /// Best images per second over three windows, after a warm-up of five steps.
-    private func rate(images: Int, _ step: () throws -> Void) throws -> Double {
-        for _ in 0..<5 { try step() }
-        var best = 0.0
-        for _ in 0..<3 {
-            let start = ContinuousClock.now
-            var steps = 0
-            var elapsed = 0.0
-            repeat {
-                try step()
-                steps += 1
-                elapsed = (ContinuousClock.now - start) / .seconds(1)
-            } while elapsed < seconds
-            best = max(best, Double(images * steps) / elapsed)
+    private func report(_ row: Row) {
+        var line =
+            "\(row.model): training \(ProgressBar.quantity(row.train_images_per_second)) images/s, "
+            + "inference \(ProgressBar.quantity(row.infer_images_per_second)) images/s, "
+            + "single image \(ProgressBar.quantity(row.single_image_microseconds)) us "
+            + "(batch \(batch), \(threads) threads, \(row.executor))"
+        if let peak = row.peak_gflops, let trained = row.train_share_of_peak, let used = row.infer_share_of_peak {
+            line += String(
+                format: "; %.0f %% and %.0f %% of %.0f GFLOP/s", trained * 100, used * 100, peak)
         }
-        return best
+        Console.result(line + String(format: ", %.0f MB", row.memory_megabytes))
+        guard let calls = row.profile else { return }
+        let total = calls.reduce(0) { $0 + $1.microseconds }
+        let rows = calls.map { call in
+            [
+                call.name, "\(call.calls)", String(format: "%.0f us", call.microseconds),
+                String(format: "%.1f %%", 100 * call.microseconds / max(total, 1)),
+            ]
+        }
+        for line in table([["CALL", "TIMES", "TIME", "SHARE"]] + rows, rightAligned: [1, 2, 3]) { Console.result("  " + line) }
     }
 }

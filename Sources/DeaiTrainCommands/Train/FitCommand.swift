@@ -54,7 +54,7 @@ struct FitCommand: ParsableCommand {
     @Option(
         help: """
             accelerated (oneDNN) or portable (the same bits on every machine, with any number of threads). \
-            Default: portable.
+            Default: accelerated where oneDNN is.
             """)
     var executor: ExecutorKind?
 
@@ -162,7 +162,7 @@ struct FitCommand: ParsableCommand {
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
             hyperparameters: choices.applied(to: self.preset?.hyperparameters ?? Hyperparameters()),
-            executor: executor ?? .portable)
+            executor: executor ?? .usual)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
@@ -188,7 +188,7 @@ struct FitCommand: ParsableCommand {
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: adapted.architecture, hyperparameters: hyper,
-            executor: executor ?? .portable, preprocessing: weights.preprocessing)
+            executor: executor ?? .usual, preprocessing: weights.preprocessing)
         let made = try RunFolder.create(
             runPath, configuration: configuration, startingWith: adapted.variables, from: source,
             knownClasses: adapted.knownClasses, force: force)

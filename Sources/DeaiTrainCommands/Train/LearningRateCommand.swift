@@ -21,8 +21,8 @@ struct LearningRateCommand: ParsableCommand {
 
     @OptionGroup(title: "Training") var choices: HyperparameterOptions
 
-    @Option(help: "accelerated or portable. Default: accelerated.")
-    var executor = ExecutorKind.accelerated
+    @Option(help: "accelerated or portable. Default: accelerated where oneDNN is.")
+    var executor: ExecutorKind?
 
     @Option(help: "The first rate.")
     var from: Float = 0.00001
@@ -56,7 +56,7 @@ struct LearningRateCommand: ParsableCommand {
                 named: model, input: geometry, classes: data.labels.count)
             let configuration = try RunConfiguration(
                 toolkitVersion: Toolkit.version, dataset: data, network: architecture,
-                hyperparameters: choices.applied(to: Hyperparameters()), executor: executor)
+                hyperparameters: choices.applied(to: Hyperparameters()), executor: executor ?? .usual)
             let bar = ProgressBar("lr-find", unit: "steps", enabled: Console.showsProgress && !json)
             var done = 0.0
             let result = try RateFinder(configuration, dataset: data, workers: threads.workers).run(

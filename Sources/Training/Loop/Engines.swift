@@ -8,6 +8,12 @@ public enum ExecutorKind: String, Sendable, Codable, CaseIterable {
     case portable
     /// oneDNN: several times faster, equal within rounding.
     case accelerated
+
+    /// What trains when nothing is chosen: accelerated where its library is.
+    public static var usual: ExecutorKind { AccelerationSupport.isAvailable ? .accelerated : .portable }
+
+    /// What runs a network that this executor trained: the portable one gives the same within rounding anywhere.
+    var present: ExecutorKind { AccelerationSupport.isAvailable ? self : .portable }
 }
 
 /// Makes networks in training and in use for an executor.
@@ -38,7 +44,7 @@ enum Engines {
         _ kind: ExecutorKind, _ network: Network, _ preprocessing: Preprocessing, batch: Int, workers: Workers
     ) throws(RunError) -> any EvaluationEngine {
         do {
-            switch kind {
+            switch kind.present {
             case .portable:
                 return try Evaluator(
                     network: network, preprocessing: preprocessing, batch: batch, workers: workers)

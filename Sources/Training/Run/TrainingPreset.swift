@@ -27,7 +27,7 @@ public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
             hyper.augmentation.cropPadding = 2
             hyper.augmentation.flips = true
         case .best:
-            hyper.epochs = 60
+            hyper.epochs = 50
             hyper.learningRate = 0.1
             hyper.augmentation.cropPadding = 2
             hyper.augmentation.flips = true
