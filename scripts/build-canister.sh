@@ -23,7 +23,7 @@ compile_modules() {
             continue
         fi
         mapfile -t files < <(swift_files "$module")
-        swiftc "${flags[@]}" "${files[@]}" -module-name "$module" \
+        swiftc "${flags[@]}" "${files[@]}" $(module_flags "$module") -module-name "$module" \
             -emit-module -emit-module-path "$objects/$module.swiftmodule"
     done
 }

@@ -23,7 +23,7 @@ if is_fresh "$objects/checked" "${modules[@]/#/Sources/}" Sources/CSIMD scripts;
 fi
 for module in "${modules[@]}"; do
     mapfile -t files < <(swift_files "$module")
-    swiftc "${embedded_flags[@]}" -target "$target" -I "$objects" "${files[@]}" -module-name "$module" \
+    swiftc "${embedded_flags[@]}" -target "$target" -I "$objects" "${files[@]}" $(module_flags "$module") -module-name "$module" \
         -emit-module -emit-module-path "$objects/$module.swiftmodule" -c -o "$objects/$module.o"
     echo "Embedded $target: $module"
 done

@@ -55,7 +55,7 @@ package struct QS8Convolution: Sendable {
             filter = .empty
             return
         }
-        let takesWhole = kernelHeight == 5 && (rowLength + 1) / 2 == 15
+        let takesWhole = pools && kernelHeight == 5 && (rowLength + 1) / 2 == 15
         filter = QS8Filter(
             weights: weights, runs: gathers ? 1 : kernelHeight,
             runLength: gathers ? rowLength * kernelHeight : rowLength, outputs: output.channels, bias: bias,
@@ -216,9 +216,13 @@ private struct QS8Panel {
     /// Eight vectors of channels; rows of three times eight pairs, as 3x3 windows of sixteens of channels have them,
     /// go in one piece.
     func wide() {
-        if pairs % 24 == 0 {
+        if runs > 1, pairs % 24 == 0 {
             passes(by: 24) { pass, _, starts, ends in
-                pass.run(QS8Links24<Row8>.self, starts: starts, ends: ends)
+                if starts {
+                    pass.first(QS8Links24<Row8>.self)
+                } else {
+                    pass.following(QS8Links24<Row8>.self, ends: ends)
+                }
             }
             if pools { pass.pool(Row8.self) }
         } else {
@@ -229,7 +233,7 @@ private struct QS8Panel {
     func run<Row: QS8Row>(_: Row.Type) {
         if runs == 5, pairs == 15, Row.vectors == 4 {
             // A 5x5 window of six channels fits whole.
-            pass.run(QS8Window5x15<Row4>.self, starts: true, ends: !pools)
+            pass.first(QS8Window5x15<Row4>.self)
         } else {
             passes(by: 16) { pass, pairs, starts, ends in
                 switch pairs {

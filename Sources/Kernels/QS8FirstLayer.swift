@@ -5,7 +5,18 @@ import CSIMD
 /// The plane is interleaved with itself one row further down, so that a dot product takes two rows at once and the
 /// last row of the window two columns: 5 products for 9 taps, 13 for 25, 14 for 27. Filters stay in registers.
 struct QS8FirstLayer: Sendable {
-    enum Window: Sendable { case three, five, threeColours }
+    enum Window: Sendable {
+        case three, five, threeColours
+
+        /// The narrowest and the widest panel, in vectors.
+        var panels: ClosedRange<Int> {
+            switch self {
+            case .three: 4...8
+            case .five: 2...2
+            case .threeColours: 4...4
+            }
+        }
+    }
 
     let window: Window
     let filter: QS8Filter
@@ -42,7 +53,7 @@ struct QS8FirstLayer: Sendable {
         for tap in order { taps += weights[tap * outputs..<(tap + 1) * outputs] }
         filter = QS8Filter(
             weights: taps, runs: 1, runLength: order.count, outputs: outputs, bias: bias,
-            multipliers: multipliers, panels: window == .five ? 2...4 : 2...8)
+            multipliers: multipliers, panels: window.panels)
         self.input = input
         self.output = output
         self.padding = padding
@@ -114,15 +125,11 @@ private struct QS8FirstPanel {
     let outputStep: Int
 
     func run(_ vectors: Int) {
-        switch (layer.window, vectors) {
-        case (.three, 8): lines(QS8Window3<Row8>.self)
-        case (.three, 4): lines(QS8Window3<Row4>.self)
-        case (.three, _): lines(QS8Window3<Row2>.self)
-        case (.five, 4): lines(QS8Window5<Row4>.self)
-        case (.five, _): lines(QS8Window5<Row2>.self)
-        case (.threeColours, 8): lines(QS8Window3Colours<Row8>.self)
-        case (.threeColours, 4): lines(QS8Window3Colours<Row4>.self)
-        case (.threeColours, _): lines(QS8Window3Colours<Row2>.self)
+        switch layer.window {
+        case .three where vectors == 8: lines(QS8Window3<Row8>.self)
+        case .three: lines(QS8Window3<Row4>.self)
+        case .five: lines(QS8Window5<Row2>.self)
+        case .threeColours: lines(QS8Window3Colours<Row4>.self)
         }
     }
 

@@ -34,12 +34,17 @@ struct QS8Pass {
     /// From the bias, or from the sums of the pass before, to sums or to outputs.
     @inline(__always)
     func run<Chain: QS8Chain>(_: Chain.Type, starts: Bool, ends: Bool) {
-        switch (starts, ends) {
-        case (true, true): whole(Chain.self)
-        case (true, false): first(Chain.self)
-        case (false, false): next(Chain.self)
-        case (false, true): last(Chain.self)
+        if starts {
+            if ends { whole(Chain.self) } else { first(Chain.self) }
+        } else {
+            following(Chain.self, ends: ends)
         }
+    }
+
+    /// From the sums of the pass before to sums or to outputs.
+    @inline(__always)
+    func following<Chain: QS8Chain>(_: Chain.Type, ends: Bool) {
+        if ends { last(Chain.self) } else { next(Chain.self) }
     }
 
     @inline(never)
@@ -61,8 +66,9 @@ struct QS8Pass {
         }
     }
 
+    /// From the bias to sums.
     @inline(never)
-    private func first<Chain: QS8Chain>(_: Chain.Type) {
+    func first<Chain: QS8Chain>(_: Chain.Type) {
         let chain = Chain(weights)
         let bias = Chain.Row(bias)
         var sums = sums
