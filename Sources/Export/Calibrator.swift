@@ -22,7 +22,7 @@ public struct Observations: Equatable, Sendable {
 public enum Calibrator {
     /// Two passes: the first finds the maxima, the second fills the bins.
     public static func observe(
-        _ network: FoldedNetwork, images: LabelledImages, workers: Workers, batch: Int = 128
+        _ network: FusedNetwork, images: LabelledImages, workers: Workers, batch: Int = 128
     ) throws(ExportError) -> Observations {
         let runner = try FoldedRunner(network, batch: min(batch, max(images.count, 1)), workers: workers)
         var found = Observations()
@@ -87,13 +87,13 @@ extension [Double] {
 
 /// Runs a folded network in float and keeps what every node gives.
 final class FoldedRunner {
-    private let network: FoldedNetwork
+    private let network: FusedNetwork
     private let image: Value
     private let outputs: [Value]
     private let executor: PortableExecutor
     private let batch: Int
 
-    init(_ network: FoldedNetwork, batch: Int, workers: Workers) throws(ExportError) {
+    init(_ network: FusedNetwork, batch: Int, workers: Workers) throws(ExportError) {
         self.network = network
         self.batch = batch
         let graph = Graph()
@@ -133,7 +133,7 @@ final class FoldedRunner {
     }
 }
 
-extension FoldedNetwork {
+extension FusedNetwork {
     /// One row of float logits for each image.
     public func logits(_ images: LabelledImages, workers: Workers) throws(ExportError) -> [Float] {
         let runner = try FoldedRunner(self, batch: min(128, max(images.count, 1)), workers: workers)

@@ -8,12 +8,12 @@
 ///   s[c] = √(range of c / weights that take c), both relative to the largest.
 enum Equalisation {
     /// Whether the network has layers that gain by it.
-    static func helps(_ network: FoldedNetwork) -> Bool {
+    static func helps(_ network: FusedNetwork) -> Bool {
         network.nodes.contains { if case .depthwiseConv2d(let kernel, _, _) = $0.operation { kernel > 1 } else { false } }
     }
 
     /// The same network with other numbers.
-    static func apply(_ network: FoldedNetwork, _ observations: Observations) -> FoldedNetwork {
+    static func apply(_ network: FusedNetwork, _ observations: Observations) -> FusedNetwork {
         var network = network
         let readers = network.readers
         for index in network.nodes.indices where network.nodes[index].isWeighted {
@@ -27,7 +27,7 @@ enum Equalisation {
     }
 
     /// The one weighted node that takes the channels of a node as they are, through pooling at most.
-    private static func successor(of index: Int, _ network: FoldedNetwork, _ readers: [[Int]]) -> Int? {
+    private static func successor(of index: Int, _ network: FusedNetwork, _ readers: [[Int]]) -> Int? {
         var place = index
         while readers[place].count == 1 {
             place = readers[place][0]
@@ -81,7 +81,7 @@ enum Equalisation {
     }
 }
 
-extension FoldedNetwork {
+extension FusedNetwork {
     /// The same function with channels evened out, for activations that share one range.
-    public func equalised(_ observations: Observations) -> FoldedNetwork { Equalisation.apply(self, observations) }
+    public func equalised(_ observations: Observations) -> FusedNetwork { Equalisation.apply(self, observations) }
 }

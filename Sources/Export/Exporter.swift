@@ -92,7 +92,7 @@ public struct Exporter: Sendable {
             split.validation.isEmpty ? Array(order.prefix(2_000)) : split.validation)
 
         var search = try QuantizationSearch(
-            self, FoldedNetwork(model), calibrationImages: images, validation: validation,
+            self, FusedNetwork(model), calibrationImages: images, validation: validation,
             floatLogits: try float.exportLogits(validation))
         var chosen = try search.best()
         if let fineTuning {

@@ -139,7 +139,7 @@ struct Recorder {
         case .maxPool2d(let window, let stride): output = Autodiff.maxPool2d(x, window: window, stride: stride)
         case .averagePool2d(let pool):
             guard pool.windowHeight * pool.windowWidth * bound(index) < Recorder.exact else { throw tooLarge(index) }
-            let sums = FoldedNetwork.windowSums(x, pool.windowHeight, pool.windowWidth, pool.stride)
+            let sums = FusedNetwork.windowSums(x, pool.windowHeight, pool.windowWidth, pool.stride)
             output = Recorder.rounded(sums * pool.multiplier, pool.output)
         case .add(let add):
             output = Recorder.rounded(x * add.multiplier + (given.last ?? outputs[add.source]) * add.sourceMultiplier, add.output)

@@ -1,6 +1,6 @@
 import Autodiff
 
-/// One layer of a `FoldedNetwork`: what the integer executor does in one go.
+/// One layer of a `FusedNetwork`: what the integer executor does in one go.
 public struct FoldedNode: Equatable, Sendable {
     public enum Operation: Equatable, Sendable {
         /// The picture once more, for networks whose branches begin at it.

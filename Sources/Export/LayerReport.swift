@@ -24,7 +24,7 @@ public struct LayerReport: Equatable, Sendable, Codable {
 
     /// Compares layer by layer on some images.
     public init(
-        _ network: FoldedNetwork, _ quantization: Quantization, images: LabelledImages, workers: Workers
+        _ network: FusedNetwork, _ quantization: Quantization, images: LabelledImages, workers: Workers
     ) throws(ExportError) {
         let comparison = try Comparison(network, quantization, batch: min(50, max(images.count, 1)), workers: workers)
         self.images = images.count
@@ -34,7 +34,7 @@ public struct LayerReport: Equatable, Sendable, Codable {
 
 /// One graph with three forward passes: float, integer, and integer with inputs from the float one.
 private final class Comparison {
-    private let network: FoldedNetwork
+    private let network: FusedNetwork
     private let quantization: Quantization
     private let image: Value
     private let float: [Value]
@@ -46,7 +46,7 @@ private final class Comparison {
     private let compared: [Int]
 
     init(
-        _ network: FoldedNetwork, _ quantization: Quantization, batch: Int, workers: Workers
+        _ network: FusedNetwork, _ quantization: Quantization, batch: Int, workers: Workers
     ) throws(ExportError) {
         self.network = network
         self.quantization = quantization

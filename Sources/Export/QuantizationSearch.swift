@@ -9,7 +9,7 @@ struct QuantizationSearch {
         var method: CalibrationMethod
         var correctsBiases: Bool
         var equalises: Bool
-        var network: FoldedNetwork
+        var network: FusedNetwork
         var quantization: Quantization
 
         var name: String {
@@ -18,7 +18,7 @@ struct QuantizationSearch {
     }
 
     private let settings: Exporter
-    private let network: FoldedNetwork
+    private let network: FusedNetwork
     private let calibrationImages: LabelledImages
     private let validation: LabelledImages
     private let floatLogits: [Float]
@@ -26,7 +26,7 @@ struct QuantizationSearch {
     private(set) var trials: [Exporter.Trial] = []
 
     init(
-        _ settings: Exporter, _ network: FoldedNetwork, calibrationImages: LabelledImages,
+        _ settings: Exporter, _ network: FusedNetwork, calibrationImages: LabelledImages,
         validation: LabelledImages, floatLogits: [Float]
     ) throws(ExportError) {
         self.settings = settings

@@ -43,14 +43,14 @@ public struct Quantizer: Sendable {
 
     /// The integer model of `model`, its contract checked.
     public func quantize(_ model: FloatModel, provenance: [UInt8] = []) throws(ExportError) -> QuantizedModel {
-        try quantize(FoldedNetwork(model), provenance: provenance).model
+        try quantize(FusedNetwork(model), provenance: provenance).model
     }
 
     /// The integer form of a folded network, its contract checked.
     ///
     /// With input step s, weight step w[c] and output step o, an accumulator is worth s·w[c], a bias is
     /// round(b / (s·w[c])) and the multiplier s·w[c] / o.
-    public func quantize(_ network: FoldedNetwork, provenance: [UInt8] = []) throws(ExportError) -> Quantization {
+    public func quantize(_ network: FusedNetwork, provenance: [UInt8] = []) throws(ExportError) -> Quantization {
         var writer = LayerWriter(self, network)
         for index in network.nodes.indices { try writer.add(index) }
         let preprocessing = network.preprocessing
@@ -74,7 +74,7 @@ public struct Quantizer: Sendable {
 /// Writes the nodes of a folded network as layers of an integer model, one after the other.
 private struct LayerWriter {
     private let quantizer: Quantizer
-    private let network: FoldedNetwork
+    private let network: FusedNetwork
     private(set) var layers: [QuantizedLayer] = []
     /// For each node its layer, the value of a unit, and the largest magnitude.
     private(set) var places: [Int] = []
@@ -86,7 +86,7 @@ private struct LayerWriter {
     /// The node whose output the next layer would read; −1 is the picture.
     private var current = -1
 
-    init(_ quantizer: Quantizer, _ network: FoldedNetwork) {
+    init(_ quantizer: Quantizer, _ network: FusedNetwork) {
         self.quantizer = quantizer
         self.network = network
     }

@@ -73,7 +73,7 @@ import Training
             geometry: ImageGeometry(height: 2, width: 2, channels: 1),
             pixels: [100, 110, 120, 130, 0, 0, 0, 150, 100, 100, 100, 100], targets: [0, 1, 0])
         // x is -1 … 0.5: channel 0 reaches 2 · 0.5 = 1, channel 1 reaches 1 + 0.25.
-        let network = try FoldedNetwork(model)
+        let network = try FusedNetwork(model)
         let whole = try Calibrator.observe(network, images: images, workers: .serial)
         #expect(whole.histograms.keys.sorted() == [0])
         #expect(abs((whole.histograms[0]?.maximum ?? 0) - 1.25) < 1e-6)

@@ -8,7 +8,7 @@ import Training
 
 @Suite struct EqualisationTests {
     /// A separable network whose first layer has channels of very different size.
-    static func network(_ activation: Layer) throws -> (FoldedNetwork, LabelledImages, [Float]) {
+    static func network(_ activation: Layer) throws -> (FusedNetwork, LabelledImages, [Float]) {
         let architecture = QuantizerTests.network(
             [
                 FoldingTests.conv, activation, .depthwiseConv2d(kernel: 3, stride: 1, padding: 1), activation,
@@ -22,7 +22,7 @@ import Training
             architecture: architecture, preprocessing: model.preprocessing, labels: model.labels,
             parameters: parameters)
         let images = FoldingTests.images(architecture, count: 30, seed: 6)
-        return (try FoldedNetwork(model), images, try FoldingTests.floatLogits(model, images))
+        return (try FusedNetwork(model), images, try FoldingTests.floatLogits(model, images))
     }
 
     @Test(arguments: [Layer.relu, .relu6])
@@ -36,7 +36,7 @@ import Training
         #expect((before.channelMaxima[0]?.min() ?? 1) < 0.3 * (before.channelMaxima[0]?.max() ?? 0))
         // No channel is raised by more than 64.
         #expect((maxima.min() ?? 0) > 0.4 * (maxima.max() ?? 1))
-        func report(_ network: FoldedNetwork, _ observations: Observations) throws -> LayerReport {
+        func report(_ network: FusedNetwork, _ observations: Observations) throws -> LayerReport {
             let quantization = try Quantizer(ranges: observations.ranges(.minMax, levels: 127)).quantize(network)
             return try LayerReport(network, quantization, images: images, workers: .serial)
         }
@@ -66,7 +66,7 @@ import Training
         let architecture = QuantizerTests.network([.flatten, .dense(units: 3)], classes: 3, side: 8)
         let model = try FoldingTests.model(architecture, seed: 2)
         let images = FoldingTests.images(architecture, count: 60, seed: 2)
-        let network = try FoldedNetwork(model)
+        let network = try FusedNetwork(model)
         let observations = try Calibrator.observe(network, images: images, workers: .serial)
         let float = try FoldingTests.floatLogits(model, images)
         func shift(_ means: [Int: [Float]]) throws -> Float {

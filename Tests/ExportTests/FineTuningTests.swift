@@ -14,7 +14,7 @@ import Training
     }
 
     static func quantized(_ architecture: Architecture, seed: UInt64, levels: Int = 127) throws -> QuantizedModel {
-        let network = try FoldedNetwork(try FoldingTests.model(architecture, seed: seed))
+        let network = try FusedNetwork(try FoldingTests.model(architecture, seed: seed))
         let images = FoldingTests.images(architecture, count: 8, seed: seed)
         let observations = try Calibrator.observe(network, images: images, workers: .serial)
         return try Quantizer(ranges: observations.ranges(.minMax, levels: levels), levels: levels).quantize(network)

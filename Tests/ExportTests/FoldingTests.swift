@@ -67,7 +67,7 @@ import Training
         let model = try model(architecture, seed: seed)
         let images = images(architecture, count: 24, seed: seed)
         let float = try floatLogits(model, images)
-        let network = try FoldedNetwork(model)
+        let network = try FusedNetwork(model)
         #expect(signalToNoise(float, try network.logits(images, workers: .serial)) > 1e8)
         let observations = try Calibrator.observe(network, images: images, workers: .serial)
         let quantized = try Quantizer(ranges: observations.ranges(.minMax, levels: 127)).quantize(network).model
@@ -122,7 +122,7 @@ import Training
     @Test func residualBlocksBecomeBranches() throws {
         let architecture = Preset.resnet8.architecture(height: 28, width: 28, channels: 1, classes: 10)
         let model = try FoldingTests.model(architecture, seed: 1)
-        let network = try FoldedNetwork(model)
+        let network = try FusedNetwork(model)
         let observations = try Calibrator.observe(
             network, images: FoldingTests.images(architecture, count: 4, seed: 1), workers: .serial)
         let layers = try Quantizer(ranges: observations.ranges(.minMax, levels: 127)).quantize(network).model.layers
@@ -137,7 +137,7 @@ import Training
     func namesWhatHasNoIntegerForm(layer: Layer) throws {
         let architecture = QuantizerTests.network([FoldingTests.conv, layer] + FoldingTests.end, classes: 3, side: 6)
         let error = #expect(throws: ExportError.self) {
-            try FoldedNetwork(try FoldingTests.model(architecture, seed: 1))
+            try FusedNetwork(try FoldingTests.model(architecture, seed: 1))
         }
         #expect(error?.description.contains("layer 1 is a \(layer.name)") == true)
         #expect(error?.description.contains("use relu") == true)

@@ -6,7 +6,7 @@ import NeuralNetwork
 ///
 /// Groups and holes of a convolution become zeros in its weights; a concatenation becomes a sum of convolutions that
 /// each fill their own channels. All of it is exact but for rounding of the folded weights.
-public struct FoldedNetwork: Equatable, Sendable {
+public struct FusedNetwork: Equatable, Sendable {
     /// Each after those whose results it takes; the last is dense, has no activation and gives the logits.
     public var nodes: [FoldedNode]
     public let input: Shape
