@@ -38,7 +38,7 @@ struct BenchCommand: ParsableCommand {
     func validate() throws {
         guard batch > 0, batch <= 4096 else { throw ValidationError("--batch must be between 1 and 4096") }
         guard (1...1024).contains(threads) else { throw ValidationError("--threads must be between 1 and 1024") }
-        guard seconds > 0, seconds <= 600 else { throw ValidationError("--seconds must be between 0 and 600") }
+        guard seconds > 0, seconds <= 600 else { throw ValidationError("--seconds must be above 0 and at most 600") }
     }
 
     func run() throws {
