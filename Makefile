@@ -17,7 +17,10 @@ build: setup
 canister:
 	@scripts/build-canister.sh
 
-demo: build canister
+# Without what only the tests need.
+demo: setup
+	@swift build -c release --product deai-train
+	@scripts/build-canister.sh canister
 	@scripts/demo.sh
 
 test: check conformance

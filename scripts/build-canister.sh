@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds build/canister.wasm with the page it serves and build/browser.wasm inside and, where their sources are there,
 # build/parity.wasm for the native = wasm tests and build/costs.wasm, which measures kernels.
-# Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway.
+# Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway, and with the
+# argument `canister` what only tests need is left out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/embedded-modules.sh
@@ -85,6 +86,8 @@ if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sourc
         --section "icp:public candid:service=@Sources/Canister/classifier.did" \
         --section "icp:public deai:version=$version"
 fi
+
+[ "${1:-}" = canister ] && exit 0
 
 if [ -d Sources/ParityWasm ] \
     && ! is_fresh build/parity.wasm "${sources[@]}" "${parity_modules[@]/#/Sources/}" Sources/ParityWasm; then
