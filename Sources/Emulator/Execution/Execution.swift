@@ -2,41 +2,6 @@ import CWasmtime
 import Foundation
 import IC0
 
-/// A call in progress, polled from one slice to the next; deleting it unwinds the call.
-private final class SlicedCall {
-    private let function: UnsafeMutablePointer<wasmtime_func_t>
-    private let argument: UnsafeMutablePointer<wasmtime_val_t>
-    private let slots: UnsafeMutablePointer<OpaquePointer?>
-    private let future: OpaquePointer?
-
-    init(_ context: OpaquePointer?, _ target: wasmtime_func_t, _ environment: Int64?, wide: Bool) {
-        function = .allocate(capacity: 1)
-        function.initialize(to: target)
-        argument = .allocate(capacity: 1)
-        var value = wasmtime_val_t()
-        value.kind = UInt8(wide ? CWASMTIME_I64 : CWASMTIME_I32)
-        if wide { value.of.i64 = environment ?? 0 } else { value.of.i32 = Int32(truncatingIfNeeded: environment ?? 0) }
-        argument.initialize(to: value)
-        slots = .allocate(capacity: 2)
-        slots.initialize(repeating: nil, count: 2)
-        future = wasmtime_func_call_async(
-            context, function, argument, environment == nil ? 0 : 1, nil, 0, slots, slots + 1)
-    }
-
-    deinit {
-        wasmtime_call_future_delete(future)
-        function.deallocate()
-        argument.deallocate()
-        slots.deallocate()
-    }
-
-    /// Runs to the end of the slice or of the call; true at the end.
-    func poll() -> Bool { wasmtime_call_future_poll(future) }
-
-    var trap: OpaquePointer? { slots[0] }
-    var error: OpaquePointer? { slots[1] }
-}
-
 /// One instance of a module and the message (or install step) that runs on it; touched by one thread at a time.
 final class Execution {
     let module: CompiledModule
@@ -100,7 +65,7 @@ final class Execution {
             wasmtime_instance_pre_instantiate(module.instancePre, context, &instance, &trap)
         }
         if let error { throw .engine(WasmtimeLibrary.consume(error)) }
-        if let trap { throw Self.reason(trap) }
+        if let trap { throw ExecutionFailure(consuming: trap) }
         try beginMessage(globals)
     }
 
@@ -172,7 +137,7 @@ final class Execution {
             if failure == nil { failure = .engine(text) }
         }
         if let trap {
-            let reason = Self.reason(trap)
+            let reason = ExecutionFailure(consuming: trap)
             if failure == nil { failure = reason }
         }
         throw failure!
@@ -215,7 +180,7 @@ final class Execution {
         }
         instance = place.pointee
         if let error = slots[1] { throw .engine(WasmtimeLibrary.consume(error)) }
-        if let trap = slots[0] { throw Self.reason(trap) }
+        if let trap = slots[0] { throw ExecutionFailure(consuming: trap) }
         try beginMessage(globals)
     }
 
@@ -336,27 +301,7 @@ final class Execution {
     private func setGlobal(
         _ handle: inout wasmtime_global_t, _ value: GlobalValue
     ) throws(ExecutionFailure) {
-        var raw = wasmtime_val_t()
-        switch value.type {
-        case 0x7f:
-            raw.kind = UInt8(CWASMTIME_I32)
-            raw.of.i32 = Int32(truncatingIfNeeded: value.low)
-        case 0x7e:
-            raw.kind = UInt8(CWASMTIME_I64)
-            raw.of.i64 = Int64(bitPattern: value.low)
-        case 0x7d:
-            raw.kind = UInt8(CWASMTIME_F32)
-            raw.of.f32_bits = UInt32(truncatingIfNeeded: value.low)
-        case 0x7c:
-            raw.kind = UInt8(CWASMTIME_F64)
-            raw.of.f64_bits = value.low
-        default:
-            raw.kind = UInt8(CWASMTIME_V128)
-            withUnsafeMutableBytes(of: &raw.of.v128) {
-                $0.storeBytes(of: value.low.littleEndian, toByteOffset: 0, as: UInt64.self)
-                $0.storeBytes(of: value.high.littleEndian, toByteOffset: 8, as: UInt64.self)
-            }
-        }
+        var raw = value.engineValue
         if let error = wasmtime_global_set(context, &handle, &raw) {
             throw .engine(WasmtimeLibrary.consume(error))
         }
@@ -371,18 +316,7 @@ final class Execution {
     private func globalValue(_ handle: inout wasmtime_global_t, type: UInt8) -> GlobalValue {
         var raw = wasmtime_val_t()
         wasmtime_global_get(context, &handle, &raw)
-        switch type {
-        case 0x7f: return GlobalValue(type: type, low: UInt64(UInt32(bitPattern: raw.of.i32)))
-        case 0x7e: return GlobalValue(type: type, low: UInt64(bitPattern: raw.of.i64))
-        case 0x7d: return GlobalValue(type: type, low: UInt64(raw.of.f32_bits))
-        case 0x7c: return GlobalValue(type: type, low: raw.of.f64_bits)
-        default:
-            return withUnsafeBytes(of: &raw.of.v128) {
-                GlobalValue(
-                    type: type, low: $0.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
-                    high: $0.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-            }
-        }
+        return GlobalValue(type: type, raw)
     }
 
     /// A function of table 0 that takes one environment and returns nothing.
@@ -405,31 +339,6 @@ final class Execution {
             throw .contractViolation("unexpected signature of the callback with table index \(index)")
         }
         return function
-    }
-
-    // MARK: Traps
-
-    private static func reason(_ trap: OpaquePointer) -> ExecutionFailure {
-        defer { wasm_trap_delete(trap) }
-        var code: UInt8 = 0
-        guard wasmtime_trap_code(trap, &code) else {
-            var bytes = wasm_byte_vec_t(size: 0, data: nil)
-            wasm_trap_message(trap, &bytes)
-            defer { wasm_byte_vec_delete(&bytes) }
-            return .engine(String(decoding: UnsafeRawBufferPointer(start: bytes.data, count: bytes.size), as: UTF8.self))
-        }
-        switch code {
-        case 0: return .trapped("stack overflow")
-        case 1, 2: return .trapped("heap out of bounds")
-        case 3: return .trapped("table out of bounds")
-        case 4: return .trapped("uninitialized table element")
-        case 5: return .trapped("function signature mismatch")
-        case 6: return .trapped("integer overflow")
-        case 7: return .trapped("integer divide by 0")
-        case 8: return .trapped("bad conversion to integer")
-        case 9: return .trapped("unreachable")
-        default: return .trapped("trap code \(code)")
-        }
     }
 
     // MARK: Entry from Wasm
