@@ -11,7 +11,9 @@ package struct MeterCommand: AsyncParsableCommand {
         discussion: """
             Installs the module in a throw-away canister, runs the exported function once and prints what the \
             Internet Computer would charge. A method that traps is measured up to its trap and ends with code 0. \
-            With --repeat, a query is then answered that many times in-process, on all processors, and timed.
+            With --repeat, a query is then answered that many times in-process, on all processors, and timed. With \
+            --overhead, the instrumentation of the module is timed and, where it imports nothing, the method with and \
+            without it.
             """)
 
     @Argument(help: "A module: .wasm, gzip-ed .wasm, or .wat when wat2wasm of wabt is installed.")
@@ -31,6 +33,9 @@ package struct MeterCommand: AsyncParsableCommand {
 
     @Option(help: "How often to answer the query, to measure how many a second there are.")
     var `repeat`: Int?
+
+    @Flag(help: "Time the instrumentation of the module, and the method with and without it.")
+    var overhead = false
 
     @Flag(help: "One JSON object on standard output.")
     var json = false
@@ -52,6 +57,10 @@ package struct MeterCommand: AsyncParsableCommand {
     package func run() async throws {
         let row = try measure()
         if json { Console.json(row) } else { for line in row.lines { Console.result(line) } }
+        if overhead {
+            let overhead = try measureOverhead()
+            if json { Console.json(overhead) } else { Console.result(overhead.line) }
+        }
         guard let count = `repeat` else { return }
         let rate = try await measureRate(count)
         if json { Console.json(rate) } else { Console.result(rate.line) }
@@ -68,6 +77,42 @@ package struct MeterCommand: AsyncParsableCommand {
             let rate = ProgressBar.grouped(Int(queries_per_second))
             let microseconds = String(format: "%.2f", processor_microseconds_per_query)
             return "\(rate) queries a second on \(threads) threads, \(microseconds) us of processor time each"
+        }
+    }
+
+    /// What metering costs here; the names are those of the JSON output.
+    struct Overhead: Encodable {
+        let instrumentation_megabytes_per_second: Double
+        let plain_seconds: Double?
+        let metered_seconds: Double?
+        let ratio: Double?
+
+        init(_ measured: MeteringOverhead) {
+            func rounded(_ value: Double, _ steps: Double) -> Double { (value * steps).rounded() / steps }
+            instrumentation_megabytes_per_second = rounded(Double(measured.bytes) / 1e6 / measured.passSeconds, 10)
+            plain_seconds = measured.callSeconds.map { rounded($0.plain, 1e6) }
+            metered_seconds = measured.callSeconds.map { rounded($0.metered, 1e6) }
+            ratio = measured.callSeconds.map { rounded($0.metered / $0.plain, 1000) }
+        }
+
+        var line: String {
+            let pass = String(format: "instrumented at %.0f MB/s", instrumentation_megabytes_per_second)
+            guard let plain_seconds, let metered_seconds, let ratio else { return pass }
+            return pass + String(
+                format: "; %.3f s of processor time unmetered, %.3f s metered: %.2f times", plain_seconds,
+                metered_seconds, ratio)
+        }
+    }
+
+    private func measureOverhead() throws -> Overhead {
+        do {
+            return Overhead(try MeteringOverhead.measure(try Self.load(module), export: method, rounds: 5))
+        } catch let error as WasmError {
+            throw CommandFailure(.badData, "\(module): \(error)")
+        } catch let error as Rejection {
+            throw CommandFailure(.failure, "\(module): \(error.error.text) \(error.message)")
+        } catch let error as EngineError {
+            throw CommandFailure(.unavailable, "\(error)")
         }
     }
 

@@ -17,6 +17,13 @@ struct CanisterArgument: ParsableArguments {
         return (try CanisterIDs.resolve(canister, on: agent.network), ManagementCanister(agent: agent))
     }
 
+    /// Asks the management canister for something and says that it was done.
+    func perform(_ event: String, _ action: (ManagementCanister, Principal) async throws -> Void) async throws {
+        let (id, management) = try opened()
+        try await explained { try await action(management, id) }
+        report(event, id, management)
+    }
+
     func report(_ event: String, _ id: Principal, _ management: ManagementCanister, cycles: UInt64? = nil) {
         if json {
             Console.json(
@@ -82,9 +89,7 @@ struct CanisterStartCommand: AsyncParsableCommand {
     @OptionGroup var canister: CanisterArgument
 
     func run() async throws {
-        let (id, management) = try canister.opened()
-        try await explained { try await management.start(id) }
-        canister.report("started", id, management)
+        try await canister.perform("started") { try await $0.start($1) }
     }
 }
 
@@ -95,9 +100,7 @@ struct CanisterStopCommand: AsyncParsableCommand {
     @OptionGroup var canister: CanisterArgument
 
     func run() async throws {
-        let (id, management) = try canister.opened()
-        try await explained { try await management.stop(id) }
-        canister.report("stopped", id, management)
+        try await canister.perform("stopped") { try await $0.stop($1) }
     }
 }
 
@@ -108,8 +111,6 @@ struct CanisterDeleteCommand: AsyncParsableCommand {
     @OptionGroup var canister: CanisterArgument
 
     func run() async throws {
-        let (id, management) = try canister.opened()
-        try await explained { try await management.delete(id) }
-        canister.report("deleted", id, management)
+        try await canister.perform("deleted") { try await $0.delete($1) }
     }
 }

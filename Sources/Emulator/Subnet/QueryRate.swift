@@ -87,6 +87,13 @@ public struct QueryRate: Sendable, Equatable {
         }
     }
 
+    /// Processor seconds that `body` takes, of all threads.
+    static func processorTime(_ body: () throws -> Void) rethrows -> Double {
+        let before = processorSeconds
+        try body()
+        return processorSeconds - before
+    }
+
     private static var processorSeconds: Double {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
