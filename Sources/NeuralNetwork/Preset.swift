@@ -10,6 +10,11 @@ public enum Preset: CaseIterable, Sendable {
     case resnet8
     /// Three residual blocks in each of the stages (He et al., "Deep residual learning", 2016, section 4.2).
     case resnet20
+    /// Six 3x3 convolutions in stages of 24, 24; 48, 48; 64 and 72 filters: at most 100 kB of int8 weights (VGG's pattern,
+    /// Simonyan and Zisserman, 2015, with batch normalisation and a global average).
+    case compact
+    /// Five 3x3 convolutions in stages of 16, 16; 32, 32 and 24 filters: at most 25 kB of int8 weights.
+    case tiny
     /// Depthwise-separable blocks of 64 filters (Zhang et al., "Hello edge: keyword spotting", 2017).
     case dscnn
     /// Inverted residuals (Sandler et al., "MobileNetV2", 2018) with the strides of small images.
@@ -22,6 +27,8 @@ public enum Preset: CaseIterable, Sendable {
         case .convnet: "convnet"
         case .resnet8: "resnet8"
         case .resnet20: "resnet20"
+        case .compact: "compact"
+        case .tiny: "tiny"
         case .dscnn: "dscnn"
         case .mobilenet: "mobilenet"
         }
@@ -31,7 +38,7 @@ public enum Preset: CaseIterable, Sendable {
     public var hasWidth: Bool {
         switch self {
         case .mlp, .lenet5, .convnet: false
-        case .resnet8, .resnet20, .dscnn, .mobilenet: true
+        case .resnet8, .resnet20, .compact, .tiny, .dscnn, .mobilenet: true
         }
     }
 
@@ -66,6 +73,8 @@ public enum Preset: CaseIterable, Sendable {
             ]
         case .resnet8: Preset.residualNetwork(blocks: 1, classes: classes, multiplier)
         case .resnet20: Preset.residualNetwork(blocks: 3, classes: classes, multiplier)
+        case .compact: Preset.stagedNetwork([[24, 24], [48, 48], [64, 72]], classes: classes, multiplier)
+        case .tiny: Preset.stagedNetwork([[16, 16], [32, 32], [24]], classes: classes, multiplier)
         case .dscnn: Preset.separableNetwork(classes: classes, multiplier)
         case .mobilenet: Preset.invertedNetwork(classes: classes, multiplier)
         }
@@ -87,6 +96,16 @@ public enum Preset: CaseIterable, Sendable {
                 ]
                 incoming = filters
             }
+        }
+        return layers + [.globalAveragePool, .dense(units: classes)]
+    }
+
+    /// Stages of 3x3 convolutions of so many filters, halved in size between them.
+    private static func stagedNetwork(_ stages: [[Int]], classes: Int, _ multiplier: Float) -> [Layer] {
+        var layers: [Layer] = []
+        for (index, stage) in stages.enumerated() {
+            if index > 0 { layers.append(.maxPool2d(window: 2, stride: 2)) }
+            for filters in stage { layers += convolution(scaled(filters, multiplier), kernel: 3, stride: 1) + [.relu] }
         }
         return layers + [.globalAveragePool, .dense(units: classes)]
     }

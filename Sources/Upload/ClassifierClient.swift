@@ -196,7 +196,11 @@ public struct ClassifierClient: Sendable {
     func update(
         _ method: String, _ values: [CandidValue], _ types: [CandidType]
     ) async throws(ClassifierError) -> CandidValue {
-        let argument = try encode(method, values, types)
+        try await update(method, try encode(method, values, types))
+    }
+
+    /// Calls an update with an encoded argument.
+    func update(_ method: String, _ argument: [UInt8]) async throws(ClassifierError) -> CandidValue {
         do {
             return try decode(method, try await agent.call(canister, method, argument).bytes)
         } catch AgentError.rejected(let rejection) where rejection.errorCode == Self.refusedAtTheDoor {
@@ -205,7 +209,7 @@ public struct ClassifierClient: Sendable {
         } catch let error as AgentError { throw .agent(error) } catch { throw .notAClassifier(method: method) }
     }
 
-    private func encode(
+    func encode(
         _ method: String, _ values: [CandidValue], _ types: [CandidType]
     ) throws(ClassifierError) -> [UInt8] {
         do { return try Candid.encode(values, as: types) } catch { throw .notAClassifier(method: method) }

@@ -7,7 +7,8 @@ public protocol UploadTarget: Sendable {
     /// Opens the upload, or finds it open; gives the chunks that are missing.
     func begin(_ plan: UploadPlan) async throws(ClassifierError) -> [UInt32]
     func missingChunks(sha256: [UInt8]) async throws(ClassifierError) -> [UInt32]
-    func put(sha256: [UInt8], index: UInt32, data: [UInt8]) async throws(ClassifierError)
+    /// Takes the bytes of a chunk over, so that they are not kept while it is under way.
+    func put(sha256: [UInt8], index: UInt32, data: consuming [UInt8]) async throws(ClassifierError)
     /// `onProgress` hears how many bytes have been verified, and of how many, when that takes several messages.
     func activate(
         sha256: [UInt8], onProgress: (UInt64, UInt64) -> Void
@@ -38,12 +39,19 @@ extension ClassifierClient: UploadTarget {
         return missing
     }
 
-    public func put(sha256: [UInt8], index: UInt32, data: [UInt8]) async throws(ClassifierError) {
+    public func put(sha256: [UInt8], index: UInt32, data: consuming [UInt8]) async throws(ClassifierError) {
+        let argument = try chunkArgument(sha256, index, consume data)
+        _ = try ok(await update("put_chunk", argument), "put_chunk")
+    }
+
+    private func chunkArgument(
+        _ sha256: [UInt8], _ index: UInt32, _ data: consuming [UInt8]
+    ) throws(ClassifierError) -> [UInt8] {
         let type = CandidType.record(["sha256": .blob, "index": .nat32, "data": .blob])
         let chunk = CandidValue.record([
             "sha256": .blob(sha256), "index": .nat32(index), "data": .blob(data),
         ])
-        _ = try ok(await update("put_chunk", [chunk], [type]), "put_chunk")
+        return try encode("put_chunk", [chunk], [type])
     }
 
     /// Activates a file that is uploaded or stored; calls as often as the canister needs to verify it.

@@ -34,7 +34,7 @@ public struct Uploader: Sendable {
 
     /// - Parameter parallelChunks: chunks under way at the same time, which bounds memory.
     public init(
-        target: any UploadTarget, parallelChunks: Int = 4,
+        target: any UploadTarget, parallelChunks: Int = 3,
         onEvent: @escaping @Sendable (Event) -> Void = { _ in }
     ) {
         precondition(parallelChunks > 0)
@@ -130,11 +130,11 @@ public struct Uploader: Sendable {
         do {
             let data = try plan.chunk(index, of: file)
             do {
-                try await target.put(sha256: plan.sha256, index: index, data: data)
+                try await target.put(sha256: plan.sha256, index: index, data: consume data)
             } catch .refused(.unknownUpload) {
                 return .success(nil)
             } catch { return .failure(.classifier(error)) }
-            onEvent(.sent(chunk: index, bytes: data.count))
+            onEvent(.sent(chunk: index, bytes: plan.bytes(ofChunk: index)))
             return .success(index)
         } catch { return .failure(error) }
     }

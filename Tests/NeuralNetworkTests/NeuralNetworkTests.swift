@@ -12,6 +12,7 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
     @Test(arguments: [
         (Preset.mlp, 101_770, 101_632), (.lenet5, 61_706, 416_520), (.convnet, 421_642, 4_241_152),
         (.resnet8, 77_754, 9_345_920), (.resnet20, 272_186, 31_021_952), (.dscnn, 21_066, 1_716_032),
+        (.compact, 106_914, 13_717_584), (.tiny, 23_674, 4_967_664),
         (.mobilenet, 99_002, 8_799_328),
     ])
     func presetsHaveKnownCosts(_ preset: Preset, parameters: Int, multiplyAccumulates: Int) throws {

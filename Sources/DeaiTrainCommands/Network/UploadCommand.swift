@@ -23,7 +23,7 @@ struct UploadCommand: AsyncParsableCommand {
     var chunkBytes = UploadPlan.standardChunkBytes
 
     @Option(help: "Chunks under way at the same time.")
-    var parallel = 4
+    var parallel = 3
 
     @Option(help: ArgumentHelp("Where the receipt goes; FILE.receipt.json unless given.", valueName: "path"))
     var receipt: String?
@@ -42,7 +42,7 @@ struct UploadCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        ClientMemory.returnBuffers()
+        ClientMemory.shareBuffers()
         let plan = try explained { try UploadPlan(path: file, chunkBytes: chunkBytes) }
         let agent = try network.agent()
         let id = try canister.resolved(on: agent.network)

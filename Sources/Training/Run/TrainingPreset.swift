@@ -6,11 +6,17 @@ public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
     case fast
     /// The most accurate one in well under an hour.
     case best
+    /// The most accurate one that fits 100 kB as an int8 file.
+    case compact
+    /// The most accurate one that fits 25 kB as an int8 file.
+    case tiny
 
     public var model: Preset {
         switch self {
         case .fast: .convnet
         case .best: .resnet20
+        case .compact: .compact
+        case .tiny: .tiny
         }
     }
 
@@ -33,6 +39,18 @@ public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
             hyper.augmentation.flips = true
             hyper.augmentation.erasing = 0.25
             hyper.labelSmoothing = 0.05
+        case .compact:
+            hyper.epochs = 40
+            hyper.learningRate = 0.1
+            hyper.augmentation.cropPadding = 2
+            hyper.augmentation.flips = true
+            hyper.augmentation.erasing = 0.25
+        case .tiny:
+            hyper.epochs = 40
+            hyper.learningRate = 0.1
+            hyper.weightDecay = 0.0003
+            hyper.augmentation.cropPadding = 2
+            hyper.augmentation.flips = true
         }
         return hyper
     }
