@@ -53,7 +53,7 @@ extension RunError {
         case .busy: .unavailable
         case .exists, .notARun, .invalid: .usage
         case .damaged, .version, .mismatch: .badData
-        case .diverged: .failure
+        case .diverged, .processes: .failure
         }
     }
 }

@@ -53,7 +53,7 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
     static func place(
         in network: Network, _ preprocessing: Preprocessing, parameters: [[Float]], pixels: [UInt8]
     ) throws(RunError) -> Place? {
-        func name(_ layer: Int) -> String { "\(network.architecture.layers[layer].name)" }
+        func name(_ layer: Int) -> String { network.layerName(layer) }
         for (spec, array) in zip(network.parameters, parameters) where !array.allSatisfy(\.isFinite) {
             return .parameters(layer: spec.layer, name: name(spec.layer))
         }
@@ -73,4 +73,8 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
         }
         return nil
     }
+}
+
+extension Network {
+    func layerName(_ layer: Int) -> String { "\(architecture.layers[layer].name)" }
 }

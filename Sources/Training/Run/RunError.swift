@@ -16,6 +16,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case mismatch(file: String, what: String, found: String, expected: String)
     /// The loss is no number any more, or far above what guessing gives.
     case diverged(Divergence)
+    /// Processes that train together do not go together; all of them find that.
+    case processes(String)
     /// Settings that cannot be trained with.
     case invalid(String)
 
@@ -40,7 +42,7 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let divergence):
             return divergence.description
-        case .invalid(let reason):
+        case .processes(let reason), .invalid(let reason):
             return reason
         }
     }

@@ -43,6 +43,7 @@ public struct RunSummary: Sendable, Codable, Equatable {
         settings = Dictionary(
             uniqueKeysWithValues: configuration.hyperparameters.settings.map { ($0.name, $0.value) })
         settings["executor"] = executor.rawValue
+        settings["processes"] = "\(configuration.processes ?? 1)"
         state = log.finish != nil ? .finished : folder.isClaimed ? .running : .stopped
     }
 
