@@ -72,15 +72,23 @@ extension Divergence.Place {
         _ own: Divergence.Place?, _ collective: any Collective, name: (Int) -> String
     ) -> Divergence.Place? {
         guard collective.count > 1 else { return own }
-        var codes = [Double](repeating: 0, count: collective.count)
-        switch own {
-        case .parameters(let layer, _)?: codes[collective.rank] = Double(2 * layer + 1)
-        case .activations(let layer, _)?: codes[collective.rank] = Double(2 * layer + 2)
-        case nil: break
+        // A row for each process: what kind of place, the layer, and the largest number.
+        var rows = [Double](repeating: 0, count: 3 * collective.count)
+        let row: [Double] =
+            switch own {
+            case .parameters(let layer, _)?: [1, Double(layer), 0]
+            case .activations(let layer, _)?: [2, Double(layer), 0]
+            case .loss(let layer, _, let largest)?: [3, Double(layer), Double(largest)]
+            case nil: [0, 0, 0]
+            }
+        rows.replaceSubrange(3 * collective.rank..<3 * collective.rank + 3, with: row)
+        rows = collective.sum(rows)
+        guard let first = stride(from: 0, to: rows.count, by: 3).first(where: { rows[$0] > 0 }) else { return nil }
+        let layer = Int(rows[first + 1])
+        switch rows[first] {
+        case 1: return .parameters(layer: layer, name: name(layer))
+        case 2: return .activations(layer: layer, name: name(layer))
+        default: return .loss(layer: layer, name: name(layer), largest: Float(rows[first + 2]))
         }
-        guard let code = collective.sum(codes).first(where: { $0 > 0 }).map({ Int($0) - 1 }) else { return nil }
-        let layer = code / 2
-        return code % 2 == 0
-            ? .parameters(layer: layer, name: name(layer)) : .activations(layer: layer, name: name(layer))
     }
 }
