@@ -117,15 +117,12 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
                 made { () throws(AccelerationError) in try executor.write(array, to: value) }
             }
         }
-        var step = SharedStep(loss: 0, correct: 0, images: images)
+        var step = SharedStep(images: images)
         if images > 0 {
             preprocessing.apply(pixels, to: executor.buffer(of: graph.images), on: executor.library)
-            executor.buffer(of: graph.weight)[0] = 1 / Float(images)
-            if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
+            graph.prepare(images: images, steps: steps) { executor.buffer(of: $0) }
             executor.run()
-            step.loss = executor.buffer(of: graph.loss)[0]
-            step.correct = countCorrect(
-                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes)
+            step = graph.outcome(labels, classes: network.architecture.classes) { executor.buffer(of: $0) }
         }
         let gradients = self.executor.updateBuffers.map { parameter, gradient in
             UnsafeMutableBufferPointer(start: UnsafeMutablePointer(mutating: gradient), count: parameter.count)

@@ -125,16 +125,13 @@ public final class Learner<O: Optimizer> {
         let images = labels.count
         let graph = planned.graph
         let executor = planned.executor
-        var step = SharedStep(loss: 0, correct: 0, images: images)
+        var step = SharedStep(images: images)
         if images > 0 {
             if planned !== full { planned.copyParameters(from: full) }
             preprocessing.apply(pixels, to: executor.buffer(of: graph.images), workers: executor.workers)
-            executor.buffer(of: graph.weight)[0] = 1 / Float(images)
-            if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
+            graph.prepare(images: images, steps: steps) { executor.buffer(of: $0) }
             executor.run()
-            step.loss = executor.buffer(of: graph.loss)[0]
-            step.correct = countCorrect(
-                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes)
+            step = graph.outcome(labels, classes: network.architecture.classes) { executor.buffer(of: $0) }
         }
         let gradients = graph.gradients.map { executor.buffer(of: $0) }
         exchange?(gradients + graph.statistics.map { executor.buffer(of: $0) }, &step)

@@ -55,16 +55,12 @@ extension TrainingEngine {
 /// What is known of a step: of a process's own part before the exchange, of the whole after it.
 public struct SharedStep: Equatable, Sendable {
     /// Mean cross entropy; 0 for no images.
-    public var loss: Float
-    public var correct: Int
+    public var loss: Float = 0
+    public var correct = 0
     /// Images of this process; after the exchange those that each statistic of a batch was taken over.
     public var images: Int
 
-    public init(loss: Float, correct: Int, images: Int) {
-        self.loss = loss
-        self.correct = correct
-        self.images = images
-    }
+    package init(images: Int) { self.images = images }
 }
 
 /// Puts the parts that several processes took of one step together, between the gradients and the update.
