@@ -35,7 +35,8 @@ public final class ProcessGroup: Collective {
         let status = deai_mpi_join(&rank, &size)
         guard status == 0, size == count else {
             throw ProcessGroupError(
-                description: "Open MPI made a group of \(size) processes where mpirun started \(count) (status \(status)); "
+                description:
+                    "Open MPI made a group of \(size) processes where mpirun started \(count) (status \(status)); "
                     + "the library and mpirun must be of one version")
         }
         return ProcessGroup(rank: Int(rank), count: count, localCount: localCount)

@@ -3,7 +3,7 @@ import Training
 
 /// What may be chosen about a step of training; what is not given keeps its default, or the value of the resumed run.
 struct StepChoices: ParsableArguments {
-    @Option(help: "Images per step. Default: 64.")
+    @Option(help: "Images per step, under mpirun of each process. Default: 64.")
     var batch: Int?
 
     @Option(help: "sgd, adam or adamw. Default: sgd.")

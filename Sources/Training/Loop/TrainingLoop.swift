@@ -63,7 +63,8 @@ public final class TrainingLoop {
         // Each process has its own dropout.
         learner = try Engines.learner(
             executor, network, configuration.preprocessing, batch: batch,
-            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters, index: collective.rank), workers: workers)
+            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters, index: collective.rank),
+            workers: workers)
         learner.options = hyper.stepOptions
         factors = hyper.factors(stepsPerEpoch: (split.train.count + wholeBatch - 1) / wholeBatch)
         classifier = try FloatClassifier(
@@ -92,8 +93,8 @@ public final class TrainingLoop {
     private func join(_ network: Network) throws(RunError) {
         guard collective.agree(on: learner.gradientOrder) else {
             throw .processes(
-                "the processes keep gradients in different orders, as on different machines or with different --threads; "
-                    + "use --executor portable")
+                "the processes keep gradients in different orders, as on different machines or with different "
+                    + "--threads; use --executor portable")
         }
         do {
             try learner.restore(
