@@ -65,6 +65,8 @@ let package = Package(
             dependencies: [
                 "Acceleration", "Autodiff", "CPNG", "CZlib", "Digests", "Images", "Kernels", "NeuralNetwork",
             ]),
+        .target(name: "CMPI", linkerSettings: [.linkedLibrary("dl")]),
+        .target(name: "MessagePassing", dependencies: ["CMPI", "Training"]),
         .target(
             name: "Export",
             dependencies: [
@@ -104,8 +106,8 @@ let package = Package(
         .target(
             name: "DeaiTrainCommands",
             dependencies: [
-                "Emulator", "Export", "Inference", "Interchange", "InternetComputer", "Training", "Upload",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Emulator", "Export", "Inference", "Interchange", "InternetComputer", "MessagePassing", "Training",
+                "Upload", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
         .executableTarget(name: "deai-train", dependencies: ["DeaiTrainCommands"]),
@@ -125,6 +127,7 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         tests("Acceleration"),
         tests("Training", ["Acceleration"]),
+        tests("MessagePassing"),
         tests("Export"),
         tests(
             "Interchange",

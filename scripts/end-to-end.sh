@@ -193,7 +193,15 @@ for file in cut damaged text; do
     expect 65 "$file.deai" "$tool" inspect $file.deai
     expect 65 "$file.deai" "$tool" upload $file.deai "${at[@]}"
 done
-expect 74 'nothere' "$tool" upload nothere.deai "${at[@]}"
+for command in "upload ${at[*]}" "query ${at[*]}" "verify-onchain ${at[*]}" runs report evaluate inspect "export -o bad.deai" \
+    "fit --run bad --dataset" "fit --run bad --from" "fit --run bad --dataset $sample --model" "fit --resume --run" \
+    "lr-find --dataset" "meter --method x" "canister install ${at[*]}" "activate ${at[*]}"; do
+    expect 74 'nothere' "$tool" $command ./nothere.json
+done
+expect 64 'nobody' env DEAI_IDENTITY=unmade.pem "$tool" upload model.deai --canister nobody "${at[@]}"
+check "a canister that is unknown makes no key" test ! -e unmade.pem
+expect 64 'nothing' "$tool" meter "$root/build/canister.wasm" --method "canister_query nothing"
+expect 0 '^[0-9.]+$' "$tool" download --version
 for image in huge bomb cut damaged text; do
     expect 65 . "$tool" query $image.png "${at[@]}"
 done

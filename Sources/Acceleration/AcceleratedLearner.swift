@@ -14,6 +14,7 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     /// May change between steps, for instance its learning rate.
     public var optimizer: O
     public var options = StepOptions()
+    public var exchange: StepExchange?
     /// How many steps were taken.
     public private(set) var steps = 0
     /// Running statistics, in the order of `Network.state`.
@@ -91,10 +92,10 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
     private func plan(
         pixels: UnsafeBufferPointer<UInt8>, images: Int
     ) throws(LearnerError) -> (TrainingGraph, AcceleratedExecutor) {
-        guard images > 0, images <= batch, pixels.count == images * network.architecture.inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
-        }
-        if images == batch || network.state.isEmpty { return (graph, executor) }
+        guard images > 0 || exchange != nil, images <= batch,
+            pixels.count == images * network.architecture.inputCount
+        else { throw .batch(capacity: batch, pixels: pixels.count, labels: images) }
+        if images == batch || images == 0 || network.state.isEmpty { return (graph, executor) }
         if let partial, partial.batch == images { return (partial.graph, partial.executor) }
         do {
             let (graph, executor) = try AcceleratedLearner.plan(
@@ -116,12 +117,13 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
                 made { () throws(AccelerationError) in try executor.write(array, to: value) }
             }
         }
-        preprocessing.apply(pixels, to: executor.buffer(of: graph.images), on: executor.library)
-        executor.buffer(of: graph.weight)[0] = 1 / Float(images)
-        if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
-        executor.run()
-        let loss = executor.buffer(of: graph.loss)[0]
-        guard loss.isFinite else { throw .notFinite(step: steps) }
+        var step = SharedStep(images: images)
+        if images > 0 {
+            preprocessing.apply(pixels, to: executor.buffer(of: graph.images), on: executor.library)
+            graph.prepare(images: images, steps: steps) { executor.buffer(of: $0) }
+            executor.run()
+            step = graph.outcome(labels, classes: network.architecture.classes) { executor.buffer(of: $0) }
+        }
         let gradients = self.executor.updateBuffers.map { parameter, gradient in
             UnsafeMutableBufferPointer(start: UnsafeMutablePointer(mutating: gradient), count: parameter.count)
         }
@@ -135,18 +137,32 @@ public final class AcceleratedLearner<O: Optimizer>: TrainingEngine {
                 }
             }
         }
+        exchange?(gradients + graph.statistics.map { executor.buffer(of: $0) }, &step)
+        guard step.loss.isFinite else { throw .notFinite(step: steps) }
         if let maximum = options.maximumGradientNorm { clip(gradients, toNorm: maximum) }
         update.apply(optimizer, step: steps)
         for (index, spec) in network.state.enumerated() {
             if let batch = executor.buffer(of: graph.statistics[index]).baseAddress {
-                spec.update(&state[index], batch: UnsafePointer(batch), images: images)
+                spec.update(&state[index], batch: UnsafePointer(batch), images: step.images)
             }
         }
         steps += 1
-        return StepResult(
-            loss: loss,
-            correct: countCorrect(
-                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
+        return StepResult(loss: step.loss, correct: step.correct)
+    }
+
+    /// A hash of where the library puts the numbers of every parameter, which depends on the machine and the threads.
+    public var gradientOrder: [UInt8] {
+        let places = network.parameters.indices.map { index in
+            let count = executor.updateBuffers[index].parameter.count
+            let whole = Storage.aligned(byteCount: count * 4)
+            defer { whole.deallocate() }
+            let shape = network.parameters[index].shape
+            made { () throws(AccelerationError) in
+                try executor.set((0..<shape.count).map { Float($0 + 1) }, likeParameter: index, shape, at: whole)
+            }
+            return Array(UnsafeBufferPointer(start: whole.assumingMemoryBound(to: Float.self), count: count))
+        }
+        return NeuralNetwork.weightHash(of: places)
     }
 
     /// Row-major, in declaration order.

@@ -29,6 +29,11 @@ public struct DeaiTrain: AsyncParsableCommand {
     public static func runAndExit() async -> Never {
         signal(SIGPIPE, SIG_IGN)
         do {
+            // `download` has an option of that name with a value; without one it asks for the program's, as everywhere.
+            if CommandLine.arguments.last == "--version" {
+                Console.result(Toolkit.version)
+                Foundation.exit(ExitStatus.success.rawValue)
+            }
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()

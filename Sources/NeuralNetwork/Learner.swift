@@ -38,6 +38,9 @@ public final class Learner<O: Optimizer> {
     /// May change between steps, for instance its learning rate.
     public var optimizer: O
     public var options = StepOptions()
+    public var exchange: StepExchange?
+    /// Row-major, always.
+    public var gradientOrder: [UInt8] { [] }
     /// How many steps were taken.
     public private(set) var steps = 0
     private let seed: UInt64
@@ -106,10 +109,10 @@ public final class Learner<O: Optimizer> {
     }
 
     private func plan(pixels: UnsafeBufferPointer<UInt8>, images: Int) throws(LearnerError) -> PlannedStep {
-        guard images > 0, images <= batch, pixels.count == images * network.architecture.inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: images)
-        }
-        if images == batch || network.state.isEmpty { return full }
+        guard images > 0 || exchange != nil, images <= batch,
+            pixels.count == images * network.architecture.inputCount
+        else { throw .batch(capacity: batch, pixels: pixels.count, labels: images) }
+        if images == batch || images == 0 || network.state.isEmpty { return full }
         if let partial, partial.batch == images { return partial }
         let made = try PlannedStep(network, batch: images, seed: seed, workers: full.executor.workers)
         partial = made
@@ -122,14 +125,17 @@ public final class Learner<O: Optimizer> {
         let images = labels.count
         let graph = planned.graph
         let executor = planned.executor
-        if planned !== full { planned.copyParameters(from: full) }
-        preprocessing.apply(pixels, to: executor.buffer(of: graph.images), workers: executor.workers)
-        executor.buffer(of: graph.weight)[0] = 1 / Float(images)
-        if let counter = graph.counter { executor.buffer(of: counter)[0] = Float(steps) }
-        executor.run()
-        let loss = executor.buffer(of: graph.loss)[0]
-        guard loss.isFinite else { throw .notFinite(step: steps) }
+        var step = SharedStep(images: images)
+        if images > 0 {
+            if planned !== full { planned.copyParameters(from: full) }
+            preprocessing.apply(pixels, to: executor.buffer(of: graph.images), workers: executor.workers)
+            graph.prepare(images: images, steps: steps) { executor.buffer(of: $0) }
+            executor.run()
+            step = graph.outcome(labels, classes: network.architecture.classes) { executor.buffer(of: $0) }
+        }
         let gradients = graph.gradients.map { executor.buffer(of: $0) }
+        exchange?(gradients + graph.statistics.map { executor.buffer(of: $0) }, &step)
+        guard step.loss.isFinite else { throw .notFinite(step: steps) }
         if let maximum = options.maximumGradientNorm { clip(gradients, toNorm: maximum) }
         for (index, value) in full.graph.parameters.enumerated() {
             guard let gradient = gradients[index].baseAddress else { continue }
@@ -143,14 +149,11 @@ public final class Learner<O: Optimizer> {
         }
         for (index, spec) in network.state.enumerated() {
             if let batch = executor.buffer(of: graph.statistics[index]).baseAddress {
-                spec.update(&state[index], batch: UnsafePointer(batch), images: images)
+                spec.update(&state[index], batch: UnsafePointer(batch), images: step.images)
             }
         }
         steps += 1
-        return StepResult(
-            loss: loss,
-            correct: countCorrect(
-                logits: executor.buffer(of: graph.logits), labels: labels, classes: network.architecture.classes))
+        return StepResult(loss: step.loss, correct: step.correct)
     }
 
     /// In declaration order.

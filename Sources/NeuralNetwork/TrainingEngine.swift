@@ -8,10 +8,14 @@ public protocol TrainingEngine<Rule>: AnyObject {
     /// May change between steps, for instance its learning rate.
     var optimizer: Rule { get set }
     var options: StepOptions { get set }
+    /// Nil when every step is this process's alone.
+    var exchange: StepExchange? { get set }
+    /// Says in which order the numbers of gradients stand; those of two engines may be added where it is equal.
+    var gradientOrder: [UInt8] { get }
     /// How many steps were taken.
     var steps: Int { get }
 
-    /// Learns from one batch; the last of an epoch may have fewer images.
+    /// Learns from one batch; the last of an epoch may have fewer images, with an `exchange` even none.
     func step(
         pixels: UnsafeBufferPointer<UInt8>, labels: UnsafeBufferPointer<UInt8>
     ) throws(LearnerError) -> StepResult
@@ -47,6 +51,22 @@ extension TrainingEngine {
         try restore(parameters: trained, optimizerState: optimizerState, state: running, steps: steps)
     }
 }
+
+/// What is known of a step: of a process's own part before the exchange, of the whole after it.
+public struct SharedStep: Equatable, Sendable {
+    /// Mean cross entropy; 0 for no images.
+    public var loss: Float = 0
+    public var correct = 0
+    /// Images of this process; after the exchange those that each statistic of a batch was taken over.
+    public var images: Int
+
+    package init(images: Int) { self.images = images }
+}
+
+/// Puts the parts that several processes took of one step together, between the gradients and the update.
+///
+/// `arrays` are the gradients and then the statistics of the batch; both become the same in every process.
+public typealias StepExchange = (_ arrays: [UnsafeMutableBufferPointer<Float>], _ step: inout SharedStep) -> Void
 
 /// What gives logits for any number of images, whatever runs it.
 public protocol EvaluationEngine: AnyObject {

@@ -45,6 +45,22 @@ package struct TrainingGraph {
         gradients = Autodiff.gradients(of: loss, withRespectTo: parameters)
     }
 
+    /// Writes what a step of `images` takes besides pixels and targets; `buffer` finds the numbers of a value.
+    package func prepare(images: Int, steps: Int, _ buffer: (Value) -> UnsafeMutableBufferPointer<Float>) {
+        buffer(weight)[0] = 1 / Float(images)
+        if let counter { buffer(counter)[0] = Float(steps) }
+    }
+
+    /// What a step that has run says of the images with these labels.
+    package func outcome(
+        _ labels: UnsafeBufferPointer<UInt8>, classes: Int, _ buffer: (Value) -> UnsafeMutableBufferPointer<Float>
+    ) -> SharedStep {
+        var step = SharedStep(images: labels.count)
+        step.loss = buffer(loss)[0]
+        step.correct = countCorrect(logits: buffer(logits), labels: labels, classes: classes)
+        return step
+    }
+
     package func plan() throws(AutodiffError) -> Plan {
         var outputs = [loss, logits, images, targets, weight] + parameters + gradients + statistics
         if let counter { outputs.append(counter) }

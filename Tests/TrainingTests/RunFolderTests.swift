@@ -88,7 +88,10 @@ import Training
         #expect(throws: RunError.self) { try RunFolder.open(path) }
         try folder.write([], "run/config.json")
         #expect(throws: RunError.self) { try RunFolder.open(path) }
-        #expect(throws: RunError.self) { try RunFolder.open(folder.path + "/nowhere") }
+        let nowhere = folder.path + "/nowhere"
+        #expect(throws: RunError.unreadable(path: nowhere, reason: "there is no such folder")) {
+            try RunFolder.open(nowhere)
+        }
         #expect(throws: RunError.self) { try RunFolder.open(folder.path) }
     }
 

@@ -257,6 +257,19 @@ import Training
         #expect(error?.description.contains("--clip") == true)
     }
 
+    /// However fast it goes: the layer is named, also where every layer is finite still and only the loss is not.
+    @Test(arguments: [1e4, 1e8, 1e12, 1e16, 1e18, 1e24, 1e30] as [Float], [ExecutorKind.portable, .accelerated])
+    func divergenceNamesTheLayer(learningRate: Float, executor: ExecutorKind) throws {
+        let configuration = try TrainingLoopTests.configuration(learningRate: learningRate, executor: executor)
+        let error = #expect(throws: RunError.self) { try TrainingLoopTests.train(configuration) }
+        guard case .diverged(let divergence) = error else {
+            Issue.record("expected divergence, found \(String(describing: error))")
+            return
+        }
+        #expect((divergence.place != nil) == (divergence.loss == nil))
+        #expect(divergence.loss != nil || divergence.description.contains("layer "))
+    }
+
     /// The disk is full when the position is saved: a clear error, and the checkpoint before is intact.
     @Test func aFullDiskKeepsTheLastCheckpoint() throws {
         let configuration = try TrainingLoopTests.configuration()

@@ -60,8 +60,7 @@ struct EvaluateOnchainCommand: AsyncParsableCommand {
                 width: images.geometry.width, channels: images.geometry.channels, classes: model.labels.count)
             return try UploadPlan(path: path, isModel: false)
         }
-        let agent = try network.agent()
-        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+        let client = try canister.client(network)
         let bar = ProgressBar("score", unit: "images")
         defer { bar.clear() }
         var calls = 0

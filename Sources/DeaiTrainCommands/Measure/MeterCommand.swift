@@ -177,6 +177,10 @@ package struct MeterCommand: AsyncParsableCommand {
         } catch let error as EngineError {
             throw CommandFailure(.unavailable, "\(error)")
         }
+        if let rejection = report.rejection, rejection.message.hasSuffix("no exported function \(method)") {
+            throw CommandFailure(
+                .usage, "\(module) exports no function “\(method)”; exports are named as in \"canister_update test\"")
+        }
         return Row(
             method: method, mode: mode.rawValue, instructions: report.instructions, slices: report.slices,
             dirty_pages: report.dirtyPages, cycles: UInt64(clamping: report.cycles),

@@ -51,8 +51,7 @@ struct VerifyOnchainCommand: AsyncParsableCommand {
     func run() async throws {
         let (model, bytes) = try CommandFailure.wrapping { try localModel() }
         let images = try CommandFailure.wrapping { try testImages(of: model) }
-        let agent = try network.agent()
-        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+        let client = try canister.client(network)
         let report = try await explained {
             try await compare(model, hash: ModelFile.contentHash(bytes), images, client)
         }

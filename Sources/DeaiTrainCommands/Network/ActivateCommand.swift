@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Inference
 import InternetComputer
 import Upload
@@ -17,14 +18,21 @@ struct ActivateCommand: AsyncParsableCommand {
     @OptionGroup var options: ModelOptions
 
     func run() async throws {
-        try await options.serve("served") { client, onProgress in
-            if let version = UInt64(model) { return try await client.rollback(to: version, onProgress: onProgress) }
-            return try await client.activate(sha256: try hash(), onProgress: onProgress)
+        if let version = UInt64(model) {
+            return try await options.serve("served") { try await $0.rollback(to: version, onProgress: $1) }
         }
+        let hash = try hash()
+        try await options.serve("served") { try await $0.activate(sha256: hash, onProgress: $1) }
     }
 
     private func hash() throws -> [UInt8] {
         if model.utf8.count == 64, let hash = bytes(hexadecimal: model) { return hash }
+        guard FileManager.default.fileExists(atPath: model) else {
+            throw CommandFailure(
+                .inputOutput,
+                "“\(model)” is no version number, no SHA-256 of 64 hexadecimal digits, and there is no file of that name; "
+                    + "`deai-train models` lists what the canister has")
+        }
         return ModelFile.contentHash(try contents(ofFile: model))
     }
 }

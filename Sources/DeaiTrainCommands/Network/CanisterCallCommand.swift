@@ -46,8 +46,7 @@ struct CanisterCallCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let agent = try network.agent()
-        let id = try CanisterIDs.resolve(canister, on: agent.network)
+        let (agent, id) = try network.agent(calling: canister)
         let interface = try await interface(of: id, agent)
         let bytes = try CandidArgument(text: argument, hexadecimal: argHex)
             .encoded(method: interface?.method(method), definitions: interface?.definitions ?? [])

@@ -141,8 +141,7 @@ private func installModule(
         throw CommandFailure(.badData, "\(path) is no Wasm module: build one with `make canister`")
     }
     let argument = try argument.bytes()
-    let agent = try network.agent()
-    let id = try canister.resolved(on: agent.network)
+    let (agent, id) = try canister.opened(network)
     let hash = try await explained {
         try await ManagementCanister(agent: agent).install(id, module: module, argument: argument, mode: mode)
         return try await agent.moduleHash(of: id)
@@ -173,8 +172,7 @@ struct CanisterStatusCommand: AsyncParsableCommand {
     var json = false
 
     func run() async throws {
-        let agent = try network.agent()
-        let id = try CanisterIDs.resolve(canister, on: agent.network)
+        let (agent, id) = try network.agent(calling: canister)
         let status = try await explained { try await ManagementCanister(agent: agent).status(of: id) }
         if json {
             Console.json(status)

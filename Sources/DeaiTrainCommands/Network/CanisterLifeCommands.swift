@@ -13,8 +13,8 @@ struct CanisterArgument: ParsableArguments {
     var json = false
 
     func opened() throws -> (id: Principal, management: ManagementCanister) {
-        let agent = try network.agent()
-        return (try CanisterIDs.resolve(canister, on: agent.network), ManagementCanister(agent: agent))
+        let (agent, id) = try network.agent(calling: canister)
+        return (id, ManagementCanister(agent: agent))
     }
 
     /// Asks the management canister for something and says that it was done.

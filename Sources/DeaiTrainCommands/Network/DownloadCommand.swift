@@ -25,7 +25,7 @@ struct DownloadCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await options.client()
+        let client = try options.client()
         let bar = ProgressBar("download", unit: "MB")
         defer { bar.clear() }
         let model = try await explained {

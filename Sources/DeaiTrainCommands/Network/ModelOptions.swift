@@ -11,9 +11,8 @@ struct ModelOptions: ParsableArguments {
     @Flag(help: "JSON Lines on standard output.")
     var json = false
 
-    func client() async throws -> ClassifierClient {
-        let agent = try network.agent()
-        return ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+    func client() throws -> ClassifierClient {
+        try canister.client(network)
     }
 
     private struct Row: Encodable {

@@ -15,7 +15,7 @@ struct ModelsCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await options.client()
+        let client = try options.client()
         let (models, active) = try await explained {
             let models = try await client.models()
             return (models, models.isEmpty ? nil : try await client.modelInfo().version)
@@ -50,7 +50,7 @@ struct DeleteCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let client = try await options.client()
+        let client = try options.client()
         let model = try await explained {
             let model = try await client.model(version: version)
             try await client.deleteVersion(version)

@@ -20,6 +20,12 @@ struct NetworkOptions: ParsableArguments {
         return Agent(network: network, identity: .ed25519(identity))
     }
 
+    /// The agent and the canister it is to call, by id or name; an unknown name is refused before a key is made.
+    func agent(calling canister: String) throws -> (agent: Agent, canister: Principal) {
+        let id = try CanisterIDs.resolve(canister, on: resolved())
+        return (try agent(), id)
+    }
+
     func resolved() throws -> Network {
         var key: [UInt8]?
         if let rootKey {
@@ -42,8 +48,14 @@ struct CanisterOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Canister id, or a name this project remembers.", valueName: "id or name"))
     var canister = CanisterIDs.standardName
 
-    func resolved(on network: Network) throws -> Principal {
-        try CanisterIDs.resolve(canister, on: network)
+    /// The agent of these options and the canister.
+    func opened(_ network: NetworkOptions) throws -> (agent: Agent, canister: Principal) {
+        try network.agent(calling: canister)
+    }
+
+    func client(_ network: NetworkOptions) throws -> ClassifierClient {
+        let (agent, id) = try opened(network)
+        return ClassifierClient(agent: agent, canister: id)
     }
 }
 

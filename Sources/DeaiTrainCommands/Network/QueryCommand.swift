@@ -57,8 +57,7 @@ struct QueryCommand: AsyncParsableCommand {
 
     func run() async throws {
         let files = try images.map { (path: $0, png: try Self.png($0)) }
-        let agent = try network.agent()
-        let client = ClassifierClient(agent: agent, canister: try canister.resolved(on: agent.network))
+        let client = try canister.client(network)
         for (path, png) in files {
             let answer: Classification
             let isCertified: Bool

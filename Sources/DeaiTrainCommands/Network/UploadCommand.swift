@@ -44,8 +44,7 @@ struct UploadCommand: AsyncParsableCommand {
     func run() async throws {
         ClientMemory.shareBuffers()
         let plan = try explained { try UploadPlan(path: file, chunkBytes: chunkBytes) }
-        let agent = try network.agent()
-        let id = try canister.resolved(on: agent.network)
+        let (agent, id) = try canister.opened(network)
         let renderer = UploadRenderer(json: json)
         let uploader = Uploader(
             target: ClassifierClient(agent: agent, canister: id), parallelChunks: parallel,

@@ -49,11 +49,11 @@ extension DatasetError {
 extension RunError {
     var exitStatus: ExitStatus {
         switch self {
-        case .notWritten: .inputOutput
+        case .notWritten, .unreadable: .inputOutput
         case .busy: .unavailable
         case .exists, .notARun, .invalid: .usage
         case .damaged, .version, .mismatch: .badData
-        case .diverged: .failure
+        case .diverged, .processes: .failure
         }
     }
 }

@@ -14,6 +14,7 @@ struct FitCommand: ParsableCommand {
             the step, saves and exits with 130; --resume goes on with the same result as an uninterrupted \
             run. With --executor portable the same settings give the same weights, bit for bit, on every \
             machine and with any number of threads. \
+            `mpirun -n N deai-train fit …` trains in N processes, each with --batch images of every step. \
             The test images are looked at once, at the end.
             """)
 
@@ -102,27 +103,37 @@ struct FitCommand: ParsableCommand {
     }
 
     func run() throws {
-        let accuracy = try CommandFailure.wrapping { try train() }
-        if let requireAccuracy, accuracy < requireAccuracy {
+        let team = try FitTeam()
+        try team.run {
+            guard let accuracy = try train(team), let requireAccuracy, accuracy < requireAccuracy else { return }
             throw CommandFailure(
                 .belowTarget,
                 "the accuracy is \(percentage(accuracy)), required were \(percentage(requireAccuracy))")
         }
     }
 
-    private func train() throws -> Double {
+    /// The accuracy; nil in a process that follows another one.
+    private func train(_ team: FitTeam) throws -> Double? {
         let interrupts = Interrupts()
-        let prepared = resume ? try reopen() : try prepare()
-        let (configuration, dataset, folder) = (prepared.configuration, prepared.dataset, prepared.folder)
-        let claim = try folder.claim()
+        let workers = threads.workers(processes: team.processesOnThisMachine)
+        var prepared: Prepared?
+        var claim: RunClaim?
         defer { withExtendedLifetime(claim) {} }
-        // Read after the claim, when nobody else can write it any more.
-        let begins = resume || configuration.startingWeights != nil
-        let checkpoint = begins ? try folder.load(.last, for: configuration) : nil
-        let workers = threads.workers
+        let (configuration, checkpoint) = try team.share {
+            let made = resume ? try reopen(team) : try prepare(team)
+            claim = try made.folder.claim()
+            prepared = made
+            // Read after the claim, when nobody else can write it any more.
+            let begins = resume || made.configuration.startingWeights != nil
+            return (made.configuration, begins ? try made.folder.load(.last, for: made.configuration) : nil)
+        }
+        guard let prepared else {
+            return try follow(team, configuration, checkpoint, workers, interrupts)
+        }
+        let (dataset, folder) = (prepared.dataset, prepared.folder)
         let loop = try TrainingLoop(
             configuration, dataset: dataset, folder: folder, checkpoint: checkpoint, workers: workers,
-            saveEverySteps: saveEverySteps)
+            saveEverySteps: saveEverySteps, collective: team.collective)
         let renderer: any TrainingRenderer = json ? JSONRenderer() : ConsoleRenderer(runPath: runPath)
         let events = tensorboard ? try TensorBoardWriter(folder) : nil
         let outcome = try loop.run(shouldStop: { interrupts.isRequested }) { event in
@@ -130,6 +141,7 @@ struct FitCommand: ParsableCommand {
             events?.observe(event)
         }
         if let failure = events?.failure { Console.note("no more events for TensorBoard: \(failure)") }
+        team.finishTraining()
         guard case .finished(let finish) = outcome else {
             throw CommandFailure(
                 .interrupted,
@@ -139,6 +151,20 @@ struct FitCommand: ParsableCommand {
         return try finishRun(finish, configuration, dataset, folder, workers)
     }
 
+    /// Takes part in the steps of a run that another process keeps.
+    private func follow(
+        _ team: FitTeam, _ configuration: RunConfiguration, _ checkpoint: Checkpoint?, _ workers: Workers,
+        _ interrupts: Interrupts
+    ) throws -> Double? {
+        let dataset = try checkedDataset(
+            of: configuration, named: dataset, file: "the configuration of the first process", silently: true)
+        _ = try TrainingLoop(
+            configuration, dataset: dataset, folder: nil, checkpoint: checkpoint, workers: workers,
+            collective: team.collective
+        ).run(shouldStop: { interrupts.isRequested }) { _ in }
+        return nil
+    }
+
     private struct Prepared {
         let configuration: RunConfiguration
         let dataset: Dataset
@@ -146,8 +172,8 @@ struct FitCommand: ParsableCommand {
     }
 
     /// A new run: everything is checked before the folder is touched.
-    private func prepare() throws -> Prepared {
-        if let from { return try prepare(startingFrom: from) }
+    private func prepare(_ team: FitTeam) throws -> Prepared {
+        if let from { return try prepare(startingFrom: from, team) }
         let model = model ?? self.preset.map { "\($0.model.name)" } ?? "lenet5"
         let dataset = try loadDataset(
             dataset ?? "fashion-mnist", geometry: images.input, unreadable: images.unreadable)
@@ -162,13 +188,13 @@ struct FitCommand: ParsableCommand {
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
             hyperparameters: choices.applied(to: self.preset?.hyperparameters ?? Hyperparameters()),
-            executor: executor ?? .usual)
+            executor: executor ?? .usual, processes: team.collective.count)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
 
     /// A new run that begins with the weights of another one or of a file.
-    private func prepare(startingFrom source: String) throws -> Prepared {
+    private func prepare(startingFrom source: String, _ team: FitTeam) throws -> Prepared {
         let name = dataset ?? "fashion-mnist"
         let weights = try startingWeights(source, dataset: name)
         let network = weights.architecture
@@ -188,7 +214,7 @@ struct FitCommand: ParsableCommand {
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: adapted.architecture, hyperparameters: hyper,
-            executor: executor ?? .usual, preprocessing: weights.preprocessing)
+            executor: executor ?? .usual, preprocessing: weights.preprocessing, processes: team.collective.count)
         let made = try RunFolder.create(
             runPath, configuration: configuration, startingWith: adapted.variables, from: source,
             knownClasses: adapted.knownClasses, force: force)
@@ -216,7 +242,7 @@ struct FitCommand: ParsableCommand {
     }
 
     /// A run that exists: its own settings and its own data set.
-    private func reopen() throws -> Prepared {
+    private func reopen(_ team: FitTeam) throws -> Prepared {
         let (folder, configuration) = try RunFolder.open(runPath)
         var changes = choices.changes(from: configuration.hyperparameters)
         if let model, model != configuration.network.name {
@@ -224,20 +250,33 @@ struct FitCommand: ParsableCommand {
         }
         let used = configuration.executor ?? .portable
         if let executor, executor != used { changes.append("--executor is \(used.rawValue)") }
+        let processes = configuration.processes ?? 1
+        if processes != team.collective.count {
+            changes.append("the number of processes (mpirun -n) is \(processes)")
+        }
         guard changes.isEmpty else {
             throw CommandFailure(
                 .usage,
                 "a resumed run keeps its settings: in \(runPath) \(changes.joined(separator: ", ")); "
                     + "leave the option out, or start another run")
         }
-        let dataset = try loadDataset(of: configuration, orNamed: dataset, unreadable: images.unreadable)
+        let dataset = try checkedDataset(of: configuration, named: dataset, file: folder.configurationPath)
+        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
+    }
+
+    /// The images that a run began with.
+    private func checkedDataset(
+        of configuration: RunConfiguration, named name: String?, file: String, silently: Bool = false
+    ) throws -> Dataset {
+        let dataset = try loadDataset(
+            of: configuration, orNamed: name, unreadable: images.unreadable, silently: silently)
         let hash = hexadecimal(dataset.contentHash())
         guard hash == configuration.dataset.sha256 else {
             throw RunError.mismatch(
-                file: folder.configurationPath, what: "data set", found: configuration.dataset.sha256,
+                file: file, what: "data set", found: configuration.dataset.sha256,
                 expected: "\(hash) (\(dataset.location))")
         }
-        return Prepared(configuration: configuration, dataset: dataset, folder: folder)
+        return dataset
     }
 
     /// What is measured once, at the very end.

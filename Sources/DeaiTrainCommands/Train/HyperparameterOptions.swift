@@ -1,28 +1,13 @@
 import ArgumentParser
 import Training
 
-/// What may be chosen about training; what is not given keeps its default, or the value of the resumed run.
-struct HyperparameterOptions: ParsableArguments {
-    @Option(help: "Passes over the training images. Default: 5.")
-    var epochs: Int?
-
-    @Option(help: "Images per step. Default: 64.")
+/// What may be chosen about a step of training; what is not given keeps its default, or the value of the resumed run.
+struct StepChoices: ParsableArguments {
+    @Option(help: "Images per step, under mpirun of each process. Default: 64.")
     var batch: Int?
 
     @Option(help: "sgd, adam or adamw. Default: sgd.")
     var optimizer: Hyperparameters.OptimizerKind?
-
-    @Option(help: "The highest learning rate. Default: 0.05, for adam and adamw 0.001.")
-    var learningRate: Float?
-
-    @Option(
-        help:
-            "How the learning rate goes on: constant, cosine, one-cycle or step:EPOCHS:FACTOR. Default: cosine."
-    )
-    var schedule: Schedule?
-
-    @Option(help: "Epochs, or a part of one, in which the rate first rises from a tenth. Default: 0.")
-    var warmup: Double?
 
     @Option(help: "Momentum; of adam and adamw the first beta. Default: 0.9.")
     var momentum: Float?
@@ -36,13 +21,6 @@ struct HyperparameterOptions: ParsableArguments {
     @Option(help: "Shorten gradients that are longer than this, all weights taken together; 0 never does. Default: 0.")
     var clip: Float?
 
-    @Option(
-        help: """
-            Keep a moving average of the weights with this decay, such as 0.999; it is what is validated and kept as \
-            the best. 0 keeps none. Default: 0.
-            """)
-    var ema: Float?
-
     @Option(help: "Share of the training images held back for validation. Default: 0.1.")
     var validationFraction: Double?
 
@@ -55,7 +33,7 @@ struct HyperparameterOptions: ParsableArguments {
             crop:2,flip,rotate:10,scale:0.1,erase:0.25,brightness:0.1,contrast:0.1,mixup:0.2,cutmix:1. \
             Default: none.
             """,
-        transform: HyperparameterOptions.augmentation)
+        transform: StepChoices.augmentation)
     var augment: Augmentation?
 
     @Option(help: "Share of each target that is spread over all classes. Default: 0.")
@@ -63,9 +41,6 @@ struct HyperparameterOptions: ParsableArguments {
 
     @Option(help: "none, or balanced: rare classes count more. Default: none.")
     var classWeights: Hyperparameters.ClassWeights?
-
-    @Option(help: "Stop after that many epochs without a better validation result; 0 never does. Default: 0.")
-    var patience: Int?
 
     private static func augmentation(_ text: String) throws -> Augmentation {
         do {
@@ -77,7 +52,6 @@ struct HyperparameterOptions: ParsableArguments {
 
     func applied(to base: Hyperparameters) -> Hyperparameters {
         var result = base
-        result.epochs = epochs ?? base.epochs
         result.batch = batch ?? base.batch
         if let optimizer, optimizer != base.optimizer {
             result.optimizer = optimizer
@@ -85,8 +59,6 @@ struct HyperparameterOptions: ParsableArguments {
             result.weightDecay = optimizer.usualWeightDecay
             if optimizer != .sgd { result.nesterov = false }
         }
-        result.learningRate = learningRate ?? result.learningRate
-        result.schedule = schedule ?? base.schedule
         result.momentum = momentum ?? base.momentum
         result.weightDecay = weightDecay ?? result.weightDecay
         result.nesterov = nesterov || result.nesterov
@@ -95,11 +67,58 @@ struct HyperparameterOptions: ParsableArguments {
         result.augmentation = augment ?? base.augmentation
         result.labelSmoothing = labelSmoothing ?? base.labelSmoothing
         result.classWeights = classWeights ?? base.classWeights
-        result.patience = patience ?? base.patience
-        result.warmUp = warmup ?? base.warmUp
         result.clip = clip ?? base.clip
-        result.averaging = ema ?? base.averaging
         return result
+    }
+}
+
+/// What may be chosen about the way from the first step to the last.
+struct CourseChoices: ParsableArguments {
+    @Option(help: "Passes over the training images. Default: 5.")
+    var epochs: Int?
+
+    @Option(help: "The highest learning rate. Default: 0.05, for adam and adamw 0.001.")
+    var learningRate: Float?
+
+    @Option(
+        help:
+            "How the learning rate goes on: constant, cosine, one-cycle or step:EPOCHS:FACTOR. Default: cosine."
+    )
+    var schedule: Schedule?
+
+    @Option(help: "Epochs, or a part of one, in which the rate first rises from a tenth. Default: 0.")
+    var warmup: Double?
+
+    @Option(
+        help: """
+            Keep a moving average of the weights with this decay, such as 0.999; it is what is validated and kept as \
+            the best. 0 keeps none. Default: 0.
+            """)
+    var ema: Float?
+
+    @Option(help: "Stop after that many epochs without a better validation result; 0 never does. Default: 0.")
+    var patience: Int?
+
+    func applied(to base: Hyperparameters) -> Hyperparameters {
+        var result = base
+        result.epochs = epochs ?? base.epochs
+        result.learningRate = learningRate ?? base.learningRate
+        result.schedule = schedule ?? base.schedule
+        result.warmUp = warmup ?? base.warmUp
+        result.averaging = ema ?? base.averaging
+        result.patience = patience ?? base.patience
+        return result
+    }
+}
+
+/// All that may be chosen about training.
+struct HyperparameterOptions: ParsableArguments {
+    @OptionGroup var course: CourseChoices
+    @OptionGroup var step: StepChoices
+
+    func applied(to base: Hyperparameters) -> Hyperparameters {
+        // The optimizer brings a learning rate along, which the course may change.
+        course.applied(to: step.applied(to: base))
     }
 
     /// The options given that differ from `run`, each with the value that the run has.
@@ -108,18 +127,18 @@ struct HyperparameterOptions: ParsableArguments {
             given == nil || given == value ? nil : "--\(option) is \(value)"
         }
         return [
-            change("epochs", epochs, run.epochs), change("batch", batch, run.batch),
-            change("learning-rate", learningRate, run.learningRate),
-            change("schedule", schedule, run.schedule),
-            change("momentum", momentum, run.momentum), change("weight-decay", weightDecay, run.weightDecay),
-            change("nesterov", nesterov ? true : nil, run.nesterov),
-            change("validation-fraction", validationFraction, run.validationFraction),
-            change("seed", seed, run.seed), change("augment", augment, run.augmentation),
-            change("label-smoothing", labelSmoothing, run.labelSmoothing),
-            change("class-weights", classWeights, run.classWeights),
-            change("patience", patience, run.patience), change("warmup", warmup, run.warmUp),
-            change("optimizer", optimizer, run.optimizer), change("clip", clip, run.clip),
-            change("ema", ema, run.averaging),
+            change("epochs", course.epochs, run.epochs), change("batch", step.batch, run.batch),
+            change("learning-rate", course.learningRate, run.learningRate),
+            change("schedule", course.schedule, run.schedule),
+            change("momentum", step.momentum, run.momentum), change("weight-decay", step.weightDecay, run.weightDecay),
+            change("nesterov", step.nesterov ? true : nil, run.nesterov),
+            change("validation-fraction", step.validationFraction, run.validationFraction),
+            change("seed", step.seed, run.seed), change("augment", step.augment, run.augmentation),
+            change("label-smoothing", step.labelSmoothing, run.labelSmoothing),
+            change("class-weights", step.classWeights, run.classWeights),
+            change("patience", course.patience, run.patience), change("warmup", course.warmup, run.warmUp),
+            change("optimizer", step.optimizer, run.optimizer), change("clip", step.clip, run.clip),
+            change("ema", course.ema, run.averaging),
         ].compactMap { $0 }
     }
 }

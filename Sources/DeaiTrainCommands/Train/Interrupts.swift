@@ -1,38 +1,26 @@
-import Dispatch
 import Foundation
 import Synchronization
 
 /// Notices Ctrl-C and SIGTERM, so that a loop can finish its step and save.
 ///
-/// The first signal sets `isRequested`; a second one ends the process at once.
+/// The first signal sets `isRequested`; a second one ends the process at once. A handler sees it on whichever thread it
+/// comes; a dispatch source only where all threads block it, and those that MPI started do not.
 final class Interrupts {
-    private final class Flag: Sendable {
-        let raised = Atomic<Bool>(false)
-    }
-
     private static let signals = [SIGINT, SIGTERM]
-    private let flag = Flag()
-    private var sources: [any DispatchSourceSignal] = []
+    private static let raised = Atomic<Bool>(false)
 
     init() {
-        let flag = flag
+        Interrupts.raised.store(false, ordering: .relaxed)
         for signal in Interrupts.signals {
-            Foundation.signal(signal, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(
-                signal: signal, queue: .global(qos: .userInteractive))
-            source.setEventHandler {
-                let isSecond = flag.raised.exchange(true, ordering: .relaxed)
-                if isSecond { Foundation.exit(ExitStatus.interrupted.rawValue) }
+            Foundation.signal(signal) { _ in
+                if Interrupts.raised.exchange(true, ordering: .relaxed) { _exit(ExitStatus.interrupted.rawValue) }
             }
-            source.resume()
-            sources.append(source)
         }
     }
 
     deinit {
-        for source in sources { source.cancel() }
         for signal in Interrupts.signals { Foundation.signal(signal, SIG_DFL) }
     }
 
-    var isRequested: Bool { flag.raised.load(ordering: .relaxed) }
+    var isRequested: Bool { Interrupts.raised.load(ordering: .relaxed) }
 }

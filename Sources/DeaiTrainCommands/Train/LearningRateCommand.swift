@@ -19,7 +19,10 @@ struct LearningRateCommand: ParsableCommand {
     @Option(help: "The network: \(FitCommand.modelNames). Default: lenet5.")
     var model = "lenet5"
 
-    @OptionGroup(title: "Training") var choices: HyperparameterOptions
+    @OptionGroup(title: "Training") var choices: StepChoices
+
+    /// Taken, so that the options of a fit can be given as they are, and without effect: the rates are those tried.
+    @OptionGroup(visibility: .hidden) var course: CourseChoices
 
     @Option(help: "accelerated or portable. Default: accelerated where oneDNN is.")
     var executor: ExecutorKind?

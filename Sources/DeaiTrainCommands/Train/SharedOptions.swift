@@ -14,7 +14,14 @@ struct ThreadOptions: ParsableArguments {
         }
     }
 
-    var workers: Workers { .threads(threads ?? ProcessInfo.processInfo.activeProcessorCount) }
+    var workers: Workers { workers(processes: 1) }
+
+    /// - Parameter processes: how many compute on this machine; by default they share its cores.
+    func workers(processes: Int) -> Workers {
+        let info = ProcessInfo.processInfo
+        // The cores that this process may use can be its share already.
+        return .threads(threads ?? max(1, min(info.activeProcessorCount, info.processorCount / processes)))
+    }
 }
 
 /// How a PNG tree is read.
@@ -46,22 +53,24 @@ extension ImageGeometry: ExpressibleByArgument {
 
 /// Reads a data set, says which files were left out, and checks that there is what is asked for.
 func loadDataset(
-    _ name: String, geometry: ImageGeometry? = nil, unreadable: ImageFolder.Unreadable = .stop
+    _ name: String, geometry: ImageGeometry? = nil, unreadable: ImageFolder.Unreadable = .stop, silently: Bool = false
 ) throws -> Dataset {
     let dataset = try DatasetCatalog.standard().load(name, geometry: geometry, unreadable: unreadable)
+    if silently { return dataset }
     for reason in dataset.skipped { Console.note("left out: " + reason) }
     return dataset
 }
 
 /// Reads the data set of a run again, from the folder it was in or, when that is gone, by its name.
 func loadDataset(
-    of configuration: RunConfiguration, orNamed name: String?, unreadable: ImageFolder.Unreadable = .stop
+    of configuration: RunConfiguration, orNamed name: String?, unreadable: ImageFolder.Unreadable = .stop,
+    silently: Bool = false
 ) throws -> Dataset {
     let record = configuration.dataset
     let isThere = FileManager.default.fileExists(atPath: record.location)
     return try loadDataset(
         name ?? (isThere ? record.location : record.name), geometry: configuration.network.input,
-        unreadable: unreadable)
+        unreadable: unreadable, silently: silently)
 }
 
 /// A share as a percentage with two digits.

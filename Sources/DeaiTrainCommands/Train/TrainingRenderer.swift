@@ -50,6 +50,7 @@ final class ConsoleRenderer: TrainingRenderer {
             "\(start.network)\n\(ProgressBar.grouped(start.parameters)) parameters, "
                 + "\(ProgressBar.grouped(start.trainImages)) images to train on, "
                 + "\(ProgressBar.grouped(start.validationImages)) for validation, run \(runPath)")
+        if let processes = start.processes { Console.note("\(processes) processes, each with its part of every step") }
         if start.resumedEpoch > 0 || start.resumedStep > 0 {
             Console.note("resumed after epoch \(start.resumedEpoch), step \(start.resumedStep)")
         }

@@ -26,6 +26,7 @@ final class BatchLoader {
     private let order: [Int32]
     private let epoch: Int
     private let batch: Int
+    private let collective: any Collective
     private let ahead: Int
     private let queue = DispatchQueue(label: "batches", qos: .userInitiated, attributes: .concurrent)
     private var promises: [Promise] = []
@@ -33,11 +34,16 @@ final class BatchLoader {
 
     /// - Parameters:
     ///   - step: the first step that will be taken, from 0.
+    ///   - batch: images of one process in a step.
     ///   - ahead: how many batches are made at a time.
-    init(_ source: BatchSource, epoch: Int, from step: Int, batch: Int, ahead: Int) {
+    init(
+        _ source: BatchSource, epoch: Int, from step: Int, batch: Int, ahead: Int,
+        collective: any Collective = Alone()
+    ) {
         self.source = source
         self.epoch = epoch
         self.batch = batch
+        self.collective = collective
         self.ahead = max(ahead, 1)
         order = source.order(epoch: epoch)
         nextStep = step
@@ -53,11 +59,12 @@ final class BatchLoader {
     }
 
     private func begin() -> Bool {
-        let first = nextStep * batch
+        let whole = batch * collective.count
+        let first = nextStep * whole
         guard first < order.count else { return false }
-        let chosen = order[first..<min(first + batch, order.count)]
+        let chosen = order[collective.part(of: first..<min(first + whole, order.count))]
         let promise = Promise()
-        let (source, epoch, step) = (source, epoch, nextStep)
+        let (source, epoch, step) = (source, epoch, nextStep * collective.count + collective.rank)
         queue.async { promise.fulfil(source.batch(chosen, epoch: epoch, step: step)) }
         promises.append(promise)
         nextStep += 1

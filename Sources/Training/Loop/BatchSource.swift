@@ -58,6 +58,8 @@ public struct BatchSource: Sendable {
     }
 
     /// Step `step` of an epoch, both counted from 0; `chosen` are its images.
+    ///
+    /// Where several processes take a step together, each has its part: the steps of the parts are counted.
     public func batch(_ chosen: ArraySlice<Int32>, epoch: Int, step: Int) -> Batch {
         let size = images.geometry.byteCount
         var labels = [UInt8](repeating: 0, count: chosen.count)
@@ -67,7 +69,7 @@ public struct BatchSource: Sendable {
         }
         let augmentation = hyper.augmentation
         let softens = augmentation.mixes || hyper.labelSmoothing > 0 || hyper.classWeights != .none
-        guard softens else { return Batch(pixels: pixels, labels: labels, targets: nil) }
+        guard softens, !chosen.isEmpty else { return Batch(pixels: pixels, labels: labels, targets: nil) }
         var targets: [Float] = []
         targets.reserveCapacity(labels.count * classes)
         for label in labels { targets += targetRows[(Int(label) * classes)..<((Int(label) + 1) * classes)] }

@@ -8,6 +8,8 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
         case parameters(layer: Int, name: String)
         /// What the layer gives.
         case activations(layer: Int, name: String)
+        /// Only the loss, of the finite numbers that the last layer gives.
+        case loss(layer: Int, name: String, largest: Float)
     }
 
     /// Counted from 1.
@@ -19,7 +21,7 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
     public var baseRate: Float
     /// The mean loss of the epoch where it is finite.
     public var loss: Double?
-    /// Nil when every layer is finite still.
+    /// Nil when the loss is finite.
     public var place: Place?
 
     public init(
@@ -42,6 +44,8 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
                 "; first not finite: the weights of layer \(layer) (\(name))"
             case .activations(let layer, let name)?:
                 "; first not finite: the output of layer \(layer) (\(name))"
+            case .loss(let layer, let name, let largest)?:
+                "; first not finite: the loss, of outputs up to \(largest) of layer \(layer) (\(name))"
             case nil: ""
             }
         return "\(what) at step \(step) of epoch \(epoch) (learning rate \(learningRate))\(layer). "
@@ -49,11 +53,11 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
             + "--warmup 1 or --clip 1 help where only the first steps or rare batches go wrong. What was saved before is kept."
     }
 
-    /// The first layer whose weights or output for `pixels` are not finite.
+    /// The first layer whose weights or output for `pixels` are not finite, or the last where only the loss is not.
     static func place(
         in network: Network, _ preprocessing: Preprocessing, parameters: [[Float]], pixels: [UInt8]
     ) throws(RunError) -> Place? {
-        func name(_ layer: Int) -> String { "\(network.architecture.layers[layer].name)" }
+        func name(_ layer: Int) -> String { network.layerName(layer) }
         for (spec, array) in zip(network.parameters, parameters) where !array.allSatisfy(\.isFinite) {
             return .parameters(layer: spec.layer, name: name(spec.layer))
         }
@@ -68,9 +72,15 @@ public struct Divergence: Equatable, Sendable, CustomStringConvertible {
             where !evaluator.activation(ofLayer: layer).allSatisfy(\.isFinite) {
                 return .activations(layer: layer, name: name(layer))
             }
+            let last = network.architecture.layers.count - 1
+            let largest = evaluator.activation(ofLayer: last).reduce(0) { max($0, abs($1)) }
+            return .loss(layer: last, name: name(last), largest: largest)
         } catch {
             throw .invalid(error.explanation)
         }
-        return nil
     }
+}
+
+extension Network {
+    func layerName(_ layer: Int) -> String { "\(architecture.layers[layer].name)" }
 }

@@ -34,6 +34,13 @@ public struct Evaluation: Equatable, Sendable, Codable {
         self.confusion = confusion
     }
 
+    init(images: Int, correct: Int, loss: Double, confusion: [[Int]]) {
+        self.images = images
+        self.correct = correct
+        self.loss = loss
+        self.confusion = confusion
+    }
+
     /// The position of the highest value, the first on ties.
     public static func best(_ row: ArraySlice<Float>) -> Int {
         var best = row.startIndex

@@ -21,6 +21,8 @@ public enum TrainingEvent: Equatable, Sendable {
         /// Epochs and steps that were done before, when the run is resumed.
         public var resumedEpoch: Int
         public var resumedStep: Int
+        /// How many train together, each a part of every step; nil for one.
+        public var processes: Int?
     }
 
     public struct Step: Equatable, Sendable, Codable {

@@ -10,12 +10,17 @@ public final class TrainingLoop {
 
     private let configuration: RunConfiguration
     private let images: LabelledImages
+    /// What this process sees of the images held back.
     private let validation: LabelledImages
     private let split: Split
-    private let folder: RunFolder
+    private let folder: RunFolder?
     private let workers: Workers
+    private let collective: any Collective
+    private let exchanger: StepExchanger
     private let saveEverySteps: Int
+    /// Images of a step: of this process, and of all.
     private let batch: Int
+    private let wholeBatch: Int
     private let source: BatchSource
     private let learner: any TrainingEngine<UpdateRule>
     private let factors: LearningRateSchedule
@@ -23,46 +28,55 @@ public final class TrainingLoop {
     private let resumed: Checkpoint?
 
     private var hyper: Hyperparameters { configuration.hyperparameters }
-    private var stepsPerEpoch: Int { (split.train.count + batch - 1) / batch }
+    private var stepsPerEpoch: Int { (split.train.count + wholeBatch - 1) / wholeBatch }
 
     /// - Parameters:
+    ///   - folder: keeps the run; of several processes only the first has one, the others keep nothing.
     ///   - checkpoint: where to go on; nil starts from initial weights.
     ///   - saveEverySteps: also save `last` after that many steps; 0 saves at the end of epochs only.
+    ///   - collective: the processes that train together; each begins from the same checkpoint, or none.
     public init(
-        _ configuration: RunConfiguration, dataset: Dataset, folder: RunFolder, checkpoint: Checkpoint? = nil,
-        workers: Workers, saveEverySteps: Int = 0
+        _ configuration: RunConfiguration, dataset: Dataset, folder: RunFolder?, checkpoint: Checkpoint? = nil,
+        workers: Workers, saveEverySteps: Int = 0, collective: any Collective = Alone()
     ) throws(RunError) {
         self.configuration = configuration
         self.folder = folder
         self.workers = workers
         self.saveEverySteps = saveEverySteps
+        self.collective = collective
+        exchanger = StepExchanger(collective)
         resumed = checkpoint
         images = dataset.train
         let hyper = configuration.hyperparameters
         split = Split(
             targets: images.targets, validationFraction: hyper.validationFraction, seed: hyper.seed)
-        validation = images.subset(split.validation)
-        batch = min(hyper.batch, split.train.count)
+        let held = split.validation
+        validation = images.subset(Array(held[collective.part(of: held.indices)]))
+        batch = min(hyper.batch, (split.train.count + collective.count - 1) / collective.count)
+        wholeBatch = min(hyper.batch * collective.count, split.train.count)
         source = BatchSource(
             images, indexes: split.train, classes: dataset.labels.count, hyperparameters: hyper,
             zeroPoints: configuration.zeroPoints)
         let architecture = try configuration.network.architecture()
         let executor = configuration.executor ?? .portable
+        let network = try Engines.network(architecture)
+        // Each process has its own dropout.
         learner = try Engines.learner(
-            executor, try Engines.network(architecture), configuration.preprocessing, batch: batch,
-            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters), workers: workers)
+            executor, network, configuration.preprocessing, batch: batch,
+            optimizer: hyper.rule, seed: Seeds.derive(hyper.seed, .parameters, index: collective.rank),
+            workers: workers)
         learner.options = hyper.stepOptions
-        factors = hyper.factors(stepsPerEpoch: (split.train.count + batch - 1) / batch)
+        factors = hyper.factors(stepsPerEpoch: (split.train.count + wholeBatch - 1) / wholeBatch)
         classifier = try FloatClassifier(
             architecture: architecture, preprocessing: configuration.preprocessing, parameters: [],
             workers: workers, executor: executor)
-        guard let checkpoint else {
-            guard configuration.startingWeights == nil else {
-                throw .notARun(
-                    folder: folder.path, reason: "checkpoints/last.ckpt with the weights it begins with is gone")
-            }
-            return
+        if checkpoint == nil, configuration.startingWeights != nil {
+            throw .notARun(
+                folder: folder?.path ?? "the run",
+                reason: "checkpoints/last.ckpt with the weights it begins with is gone")
         }
+        if collective.count > 1 { try join(network) }
+        guard let checkpoint else { return }
         let header = checkpoint.header
         do {
             // Weights that came from elsewhere have not moved yet.
@@ -75,6 +89,23 @@ public final class TrainingLoop {
         }
     }
 
+    /// Begins with the weights of the first process and takes steps with all.
+    private func join(_ network: Network) throws(RunError) {
+        guard collective.agree(on: learner.gradientOrder) else {
+            throw .processes(
+                "the processes keep gradients in different orders, as on different machines or with different "
+                    + "--threads; use --executor portable")
+        }
+        do {
+            try learner.restore(
+                parameters: network.initialParameters(seed: Seeds.derive(hyper.seed, .parameters)),
+                optimizerState: learner.optimizerState, state: learner.state, steps: 0)
+        } catch {
+            throw .invalid(error.explanation)
+        }
+        learner.exchange = { [exchanger] in exchanger.exchange($0, &$1) }
+    }
+
     /// Trains to the end, or until `shouldStop` says so after a step; the position is saved either way.
     public func run(
         shouldStop: () -> Bool = { false }, observe: (TrainingEvent) -> Void
@@ -84,8 +115,9 @@ public final class TrainingLoop {
             .started(
                 .init(
                     network: configuration.network.summary, parameters: learner.network.parameterCount,
-                    trainImages: split.train.count, validationImages: validation.count, epochs: hyper.epochs,
-                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step)),
+                    trainImages: split.train.count, validationImages: split.validation.count, epochs: hyper.epochs,
+                    stepsPerEpoch: stepsPerEpoch, resumedEpoch: progress.epoch, resumedStep: progress.step,
+                    processes: configuration.processes)),
             observe)
         let clock = ContinuousClock()
         let start = clock.now
@@ -94,18 +126,18 @@ public final class TrainingLoop {
             let firstStep = progress.step
             guard try train(&progress, shouldStop: shouldStop, observe: observe) else { return .interrupted }
             let seconds = (clock.now - epochStart) / .seconds(1)
-            let seen = split.train.count - firstStep * batch
+            let seen = split.train.count - firstStep * wholeBatch
             try finishEpoch(&progress, seconds: seconds, imagesSeen: seen, observe: observe)
-            if shouldStop(), progress.epoch < hyper.epochs, !hasStalled(progress) {
+            if isAskedToStop(shouldStop), progress.epoch < hyper.epochs, !hasStalled(progress) {
                 try emit(.interrupted(epoch: progress.epoch + 1, step: 0), observe)
                 return .interrupted
             }
         }
-        let best = try folder.load(.best, for: configuration)
+        let best = try folder?.load(.best, for: configuration)
         let finish = TrainingEvent.Finish(
             epochs: progress.epoch, bestEpoch: progress.bestEpoch,
-            bestValidationAccuracy: validation.count == 0
-                ? nil : Double(progress.bestCorrect) / Double(validation.count),
+            bestValidationAccuracy: split.validation.count == 0
+                ? nil : Double(progress.bestCorrect) / Double(split.validation.count),
             weightHash: hexadecimal(weightHash(of: learner.variables)),
             bestWeightHash: hexadecimal(weightHash(of: best?.parameters ?? learner.variables)),
             seconds: (clock.now - start) / .seconds(1), stoppedEarly: hasStalled(progress) ? true : nil)
@@ -147,10 +179,14 @@ public final class TrainingLoop {
     ) throws(RunError) -> Bool {
         let total = stepsPerEpoch
         let loader = BatchLoader(
-            source, epoch: progress.epoch, from: progress.step, batch: batch, ahead: workers.count + 1)
+            source, epoch: progress.epoch, from: progress.step, batch: batch, ahead: workers.count + 1,
+            collective: collective)
         while progress.step < total, let loaded = loader.next() {
+            let before = progress.step * wholeBatch
+            let images = min(before + wholeBatch, split.train.count)
+            exchanger.images = images - before
+            exchanger.isAskedToStop = collective.count > 1 && shouldStop()
             let result = try step(loaded, progress)
-            let images = progress.step * batch + loaded.labels.count
             progress.step += 1
             progress.lossSum += Double(result.loss)
             progress.correct += result.correct
@@ -164,7 +200,7 @@ public final class TrainingLoop {
                         learningRate: learner.optimizer.learningRate)))
             try checkForDivergence(progress)
             guard progress.step < total else { break }
-            if shouldStop() {
+            if isAskedToStop(shouldStop) {
                 try save(progress, as: .last, observe)
                 try emit(.interrupted(epoch: progress.epoch + 1, step: progress.step), observe)
                 return false
@@ -182,13 +218,20 @@ public final class TrainingLoop {
         do {
             return try learner.step(loaded)
         } catch .notFinite {
-            let place = try Divergence.place(
-                in: learner.network, configuration.preprocessing, parameters: learner.variables,
-                pixels: loaded.pixels)
+            let own = exchanger.isOwnLossFinite && collective.count > 1 ? nil
+                : try Divergence.place(
+                    in: learner.network, configuration.preprocessing, parameters: learner.variables,
+                    pixels: loaded.pixels)
+            let place = Divergence.Place.first(own, collective) { learner.network.layerName($0) }
             throw .diverged(divergence(progress, step: progress.step + 1, loss: nil, place: place))
         } catch {
             throw .invalid(error.explanation)
         }
+    }
+
+    /// Whether to stop after this step; of several processes all do or none does.
+    private func isAskedToStop(_ shouldStop: () -> Bool) -> Bool {
+        collective.count > 1 ? exchanger.stops : shouldStop()
     }
 
     /// Stops a run whose loss is finite but far above what guessing gives.
@@ -220,9 +263,9 @@ public final class TrainingLoop {
         _ progress: inout Progress, seconds: Double, imagesSeen: Int, observe: (TrainingEvent) -> Void
     ) throws(RunError) {
         var result: Evaluation?
-        if validation.count > 0 {
+        if split.validation.count > 0 {
             classifier.parameters = weightsInUse
-            result = try classifier.evaluate(validation)
+            result = try classifier.evaluate(validation).together(collective)
         }
         let trainLoss = progress.lossSum / Double(stepsPerEpoch)
         let trainAccuracy = Double(progress.correct) / Double(split.train.count)
@@ -231,6 +274,9 @@ public final class TrainingLoop {
         progress.lossSum = 0
         progress.correct = 0
         // Without validation the last weights count as the best.
+        guard collective.count == 1 || collective.agree(on: weightHash(of: learner.variables)) else {
+            throw .processes("the processes do not have the same weights any more; what was saved before is kept")
+        }
         let isBest = result.map { $0.correct > progress.bestCorrect } ?? true
         if isBest {
             progress.bestEpoch = progress.epoch
@@ -250,13 +296,14 @@ public final class TrainingLoop {
 
     /// Puts the event into the log of the run, steps apart, and tells the observer.
     private func emit(_ event: TrainingEvent, _ observe: (TrainingEvent) -> Void) throws(RunError) {
-        if case .step = event {} else { try folder.log(event.json) }
+        if case .step = event {} else { try folder?.log(event.json) }
         observe(event)
     }
 
     private func save(
         _ progress: Progress, as slot: RunFolder.Slot, _ observe: (TrainingEvent) -> Void
     ) throws(RunError) {
+        guard let folder else { return }
         let header = Checkpoint.Header(
             toolkitVersion: configuration.toolkitVersion, network: configuration.network.summary,
             datasetHash: configuration.dataset.sha256, seed: hyper.seed, epoch: progress.epoch,

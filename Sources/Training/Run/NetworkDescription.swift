@@ -68,6 +68,8 @@ extension NetworkDescription {
         let bytes: [UInt8]
         do {
             bytes = try HostFile.read(file, limit: 1 << 20)
+        } catch .unreadable(_, let reason) {
+            throw .unreadable(path: file, reason: reason)
         } catch {
             throw .invalid("\(error)")
         }

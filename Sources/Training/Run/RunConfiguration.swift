@@ -45,6 +45,9 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     /// What computes; nil in runs from before there was a choice: the portable executor.
     public var executor: ExecutorKind?
 
+    /// Processes that train together, each with `hyperparameters.batch` images of a step; nil for one.
+    public var processes: Int?
+
     /// Where the first weights came from, when not from the seed.
     public var startingWeights: StartingRecord?
 
@@ -52,10 +55,13 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
 
     /// The configuration for training `network` on `dataset`.
     ///
-    /// - Parameter preprocessing: that of weights to begin with; nil takes it from the images that are trained on.
+    /// - Parameters:
+    ///   - preprocessing: that of weights to begin with; nil takes it from the images that are trained on.
+    ///   - processes: how many train together.
     public init(
         toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters,
-        executor: ExecutorKind = .portable, preprocessing: Preprocessing? = nil
+        executor: ExecutorKind = .portable, preprocessing: Preprocessing? = nil,
+        processes: Int = 1
     ) throws(RunError) {
         try hyperparameters.validate()
         let split = Split(
@@ -76,6 +82,7 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
         }
         self.hyperparameters = hyperparameters
         self.executor = executor == .portable ? nil : executor
+        self.processes = processes == 1 ? nil : processes
     }
 }
 

@@ -6,6 +6,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case exists(folder: String)
     /// Another process trains in the folder.
     case busy(folder: String)
+    /// There is nothing at this path, or the operating system does not let it be read.
+    case unreadable(path: String, reason: String)
     /// The folder has no run, or is something else.
     case notARun(folder: String, reason: String)
     /// A file of the run is not what was once written.
@@ -16,6 +18,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case mismatch(file: String, what: String, found: String, expected: String)
     /// The loss is no number any more, or far above what guessing gives.
     case diverged(Divergence)
+    /// Processes that train together do not go together; all of them find that.
+    case processes(String)
     /// Settings that cannot be trained with.
     case invalid(String)
 
@@ -29,6 +33,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
                 + "or choose another --run folder."
         case .busy(let folder):
             return "another process is training in \(folder); wait for it or choose another --run folder"
+        case .unreadable(let path, let reason):
+            return "cannot read \(path): \(reason)"
         case .notARun(let folder, let reason):
             return "\(folder) is not a run folder: \(reason)"
         case .damaged(let file, let offset, let reason):
@@ -40,7 +46,7 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let divergence):
             return divergence.description
-        case .invalid(let reason):
+        case .processes(let reason), .invalid(let reason):
             return reason
         }
     }

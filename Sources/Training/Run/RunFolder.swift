@@ -90,7 +90,7 @@ public struct RunFolder: Sendable {
         let folder = RunFolder(path: path, file: file)
         let config = folder.configurationPath
         guard HostFile.isDirectory(path) else {
-            throw .notARun(folder: path, reason: "there is no such folder")
+            throw .unreadable(path: path, reason: "there is no such folder")
         }
         guard HostFile.exists(config) else {
             throw .notARun(

@@ -43,6 +43,7 @@ public struct RunSummary: Sendable, Codable, Equatable {
         settings = Dictionary(
             uniqueKeysWithValues: configuration.hyperparameters.settings.map { ($0.name, $0.value) })
         settings["executor"] = executor.rawValue
+        settings["processes"] = "\(configuration.processes ?? 1)"
         state = log.finish != nil ? .finished : folder.isClaimed ? .running : .stopped
     }
 
@@ -50,7 +51,7 @@ public struct RunSummary: Sendable, Codable, Equatable {
     /// cannot be read, each with the reason.
     public static func all(in path: String) throws(RunError) -> (runs: [RunSummary], unreadable: [String]) {
         guard HostFile.isDirectory(path) else {
-            throw .notARun(folder: path, reason: "there is no such folder")
+            throw .unreadable(path: path, reason: "there is no such folder")
         }
         var runs: [RunSummary] = []
         var unreadable: [String] = []
