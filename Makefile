@@ -23,7 +23,7 @@ demo: setup
 	@scripts/build-canister.sh canister
 	@scripts/demo.sh
 
-test: check conformance
+test: check conformance page-test
 
 # Everything that needs no network.
 check: build canister

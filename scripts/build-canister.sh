@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds build/canister.wasm with the page it serves and build/browser.wasm inside and, where their sources are there,
-# build/parity.wasm for the native = wasm tests and build/costs.wasm, which measures kernels.
+# Builds build/canister.wasm with the page it serves and build/browser.wasm inside, build/parity.wasm for the
+# native = wasm tests and build/costs.wasm, which measures kernels.
 # Needs the Swift toolchain and python3. Does nothing when no source has changed; --force builds anyway, and with the
 # argument `canister` what only tests need is left out.
 set -euo pipefail
@@ -55,15 +55,6 @@ link() {
 sources=(Sources/CFreestanding Sources/CSIMD scripts/embedded-modules.sh scripts/build-canister.sh
     scripts/finish-wasm.py)
 
-# Only the machine's own code may be in what runs in a browser: nothing is imported at all.
-if ! is_fresh build/browser.wasm "${sources[@]}" "${browser_modules[@]/#/Sources/}" Sources/BrowserWasm; then
-    rm -f build/browser.wasm
-    compile_modules "${browser_modules[@]}"
-    compile_runtime
-    link BrowserWasm browser_modules "$objects/browser.wasm"
-    python3 scripts/finish-wasm.py "$objects/browser.wasm" build/browser.wasm --imports-only nothing
-fi
-
 # compress FILE: gzip without a time in build/page, so that the same file gives the same bytes
 compress() {
     mkdir -p build/page
@@ -72,11 +63,24 @@ source, target = map(pathlib.Path, sys.argv[1:])
 target.write_bytes(gzip.compress(source.read_bytes(), 9, mtime=0))' "$1" "build/page/$(basename "$1").gz"
 }
 
-if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sources/}" Sources/CanisterWasm \
-    Sources/CanisterPage build/browser.wasm; then
+# is_stale OUTPUT MODULE MODULES [SOURCE…]: true when a wasm module is missing or older than one of its sources
+is_stale() {
+    local output=$1 module=$2
+    local -n list=$3
+    shift 3
+    ! is_fresh "$output" "${sources[@]}" "${list[@]/#/Sources/}" "Sources/$module" "$@"
+}
+
+# What runs in a browser imports nothing at all.
+build_browser() {
+    rm -f build/browser.wasm
+    link BrowserWasm browser_modules "$objects/browser.wasm"
+    python3 scripts/finish-wasm.py "$objects/browser.wasm" build/browser.wasm --imports-only nothing
+}
+
+build_canister() {
     rm -f build/canister.wasm
-    compile_modules "${embedded_modules[@]}"
-    compile_runtime
+    local file version
     for file in Sources/CanisterPage/*.{html,css,js} build/browser.wasm; do compress "$file"; done
     clang --target=wasm32-unknown-unknown -O2 -ffreestanding -nostdlib -std=c23 --embed-dir=build/page \
         -I Sources/CanisterPage/include -c Sources/CanisterPage/files.c -o "$objects/page.o"
@@ -85,24 +89,38 @@ if ! is_fresh build/canister.wasm "${sources[@]}" "${embedded_modules[@]/#/Sourc
     python3 scripts/finish-wasm.py "$objects/canister.wasm" build/canister.wasm --imports-only ic0 \
         --section "icp:public candid:service=@Sources/Canister/classifier.did" \
         --section "icp:public deai:version=$version"
-fi
+}
 
-[ "${1:-}" = canister ] && exit 0
+# build_test MODULE MODULES OUTPUT: a canister that only tests need
+build_test() {
+    rm -f "build/$3"
+    link "$1" "$2" "$objects/$3"
+    python3 scripts/finish-wasm.py "$objects/$3" "build/$3" --imports-only ic0
+}
 
-if [ -d Sources/ParityWasm ] \
-    && ! is_fresh build/parity.wasm "${sources[@]}" "${parity_modules[@]/#/Sources/}" Sources/ParityWasm; then
-    rm -f build/parity.wasm
-    compile_modules "${parity_modules[@]}"
-    compile_runtime
-    link ParityWasm parity_modules "$objects/parity.wasm"
-    python3 scripts/finish-wasm.py "$objects/parity.wasm" build/parity.wasm --imports-only ic0
+browser= canister= parity= costs=
+is_stale build/browser.wasm BrowserWasm browser_modules && browser=1
+if [ -n "$browser" ] || is_stale build/canister.wasm CanisterWasm embedded_modules Sources/CanisterPage build/browser.wasm; then
+    canister=1
 fi
+if [ "${1:-}" != canister ]; then
+    is_stale build/parity.wasm ParityWasm parity_modules && parity=1
+    is_stale build/costs.wasm CostsWasm costs_modules && costs=1
+fi
+[ -z "$browser$canister$parity$costs" ] && exit 0
 
-if [ -d Sources/CostsWasm ] \
-    && ! is_fresh build/costs.wasm "${sources[@]}" "${costs_modules[@]/#/Sources/}" Sources/CostsWasm; then
-    rm -f build/costs.wasm
-    compile_modules "${costs_modules[@]}"
-    compile_runtime
-    link CostsWasm costs_modules "$objects/costs.wasm"
-    python3 scripts/finish-wasm.py "$objects/costs.wasm" build/costs.wasm --imports-only ic0
-fi
+# The modules are compiled first, one after the other; then two chains of links run side by side, minutes each.
+compile_runtime
+if [ -n "$browser" ]; then compile_modules "${browser_modules[@]}"; fi
+if [ -n "$canister" ]; then compile_modules "${embedded_modules[@]}"; fi
+if [ -n "$parity" ]; then compile_modules "${parity_modules[@]}"; fi
+if [ -n "$costs" ]; then compile_modules "${costs_modules[@]}"; fi
+{
+    if [ -n "$parity" ]; then build_test ParityWasm parity_modules parity.wasm; fi
+    if [ -n "$costs" ]; then build_test CostsWasm costs_modules costs.wasm; fi
+} &
+tests=$!
+trap 'kill $tests 2>/dev/null || true' EXIT
+if [ -n "$browser" ]; then build_browser; fi
+if [ -n "$canister" ]; then build_canister; fi
+wait $tests
