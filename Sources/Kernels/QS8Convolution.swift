@@ -5,7 +5,7 @@ import CSIMD
 /// Computes, for every output pixel and channel, `clamp(round((bias + Σ input · weight) * multiplier))` from a
 /// bordered 16-bit plane into another. Max pooling takes the maximum of the sums before requantisation, which is
 /// the same because requantisation is monotone.
-package struct QS8Convolution: Sendable {
+package final class QS8Convolution: Sendable {
     package let input: QS8Plane
     package let output: QS8Plane
     let filter: QS8Filter

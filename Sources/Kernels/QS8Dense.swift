@@ -1,7 +1,7 @@
 import CSIMD
 
 /// A prepared int8 fully connected layer: activations clamped to a range, or 32-bit logits.
-package struct QS8Dense: Sendable {
+package final class QS8Dense: Sendable {
     package let inputs: Int
     package let outputs: Int
     let filter: QS8Filter

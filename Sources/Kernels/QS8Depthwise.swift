@@ -5,7 +5,7 @@ import CSIMD
 /// Rows of the picture are interleaved two by two first, eight channels after the other, so that one dot product
 /// takes two taps of four channels. Output rows that start at an odd row use filters shifted by one row, with a zero
 /// above. 3x3 filters of inputs that are never negative do without: see `QS8DepthwiseNarrow`.
-package struct QS8Depthwise: Sendable {
+package final class QS8Depthwise: Sendable {
     let input: QS8Plane
     let output: QS8Plane
     let low: Int16
