@@ -2,9 +2,9 @@ import CSIMD
 
 /// A prepared int8 convolution of each channel with its own filter, with fused requantisation and ReLU.
 ///
-/// Rows of the picture are interleaved two by two first, eight channels after the other, so that one dot product
-/// takes two taps of four channels. Output rows that start at an odd row use filters shifted by one row, with a zero
-/// above. 3x3 filters of inputs that are never negative do without: see `QS8DepthwiseNarrow`.
+/// Rows of the picture are interleaved two by two, eight channels after the other, so that one dot product takes two
+/// taps of four channels. Output rows that start at an odd row use filters shifted by one row, with a zero above. 3x3
+/// filters at stride 1 or 2 interleave in registers (`QS8DepthwiseBand`), any other all rows first.
 package final class QS8Depthwise: Sendable {
     let input: QS8Plane
     let output: QS8Plane
@@ -18,15 +18,13 @@ package final class QS8Depthwise: Sendable {
     let packed: [Int16]
     let bias: [Int32]
     let multipliers: [Float]
-    /// Takes over where it can.
-    let narrow: QS8DepthwiseNarrow?
+    /// Rows are interleaved in registers.
+    let goesInBands: Bool
 
-    /// `weights` are `[kernelHeight][kernelWidth][channels]`; `input.border` is at least `padding`; `inputRange` is
-    /// what inputs may be.
+    /// `weights` are `[kernelHeight][kernelWidth][channels]`; `input.border` is at least `padding`.
     package init(
         weights: [Int8], bias: [Int32], multipliers: [Float], low: Int16, high: Int16,
-        kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int, input: QS8Plane, output: QS8Plane,
-        inputRange: ClosedRange<Int> = -255...255
+        kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int, input: QS8Plane, output: QS8Plane
     ) {
         precondition(padding <= input.border, "the border holds the padding")
         let channels = input.channels
@@ -43,13 +41,7 @@ package final class QS8Depthwise: Sendable {
         let lanes = (channels + 7) / 8 * 8
         self.bias = bias + [Int32](repeating: 0, count: lanes - channels)
         self.multipliers = multipliers + [Float](repeating: 0, count: lanes - channels)
-        narrow =
-            kernelHeight == 3 && kernelWidth == 3 && (stride == 2 || stride == 1 && output.height > 1)
-            ? QS8DepthwiseNarrow(weights: weights, bias: self.bias, channels: channels, inputRange: inputRange) : nil
-        if narrow != nil {
-            packed = []
-            return
-        }
+        goesInBands = kernelHeight == 3 && kernelWidth == 3 && stride <= 2
         let pairs = kernelHeight / 2 + 1
         var packed = [Int16](repeating: 0, count: 2 * lanes * pairs * kernelWidth * 2)
         for parity in 0..<2 {
@@ -74,15 +66,18 @@ package final class QS8Depthwise: Sendable {
     /// Numbers from one pair of rows of eight channels to the next.
     private var pitch: Int { columns * 16 }
 
+    /// Numbers of all interleaved rows of eight channels, where they are wanted.
+    private var interleaved: Int { goesInBands ? 0 : rowPairs * pitch }
+
     /// 16-bit numbers of scratch that `run` needs: interleaved rows, and the outputs of a block that is not whole.
-    package var scratch: Int { (narrow == nil ? rowPairs * pitch : 0) + 8 * output.height * output.width }
+    package var scratch: Int { interleaved + 8 * output.height * output.width }
 
     /// One picture from plane to plane; the output's border is left alone.
     package func run(
         _ source: UnsafePointer<Int16>, _ target: UnsafeMutablePointer<Int16>,
         scratch: UnsafeMutablePointer<Int16>
     ) {
-        let outside = scratch + (narrow == nil ? rowPairs * pitch : 0)
+        let outside = scratch + interleaved
         multipliers.withUnsafeBufferPointer { multipliers in
             var c = 0
             while c < input.channels {
@@ -93,11 +88,7 @@ package final class QS8Depthwise: Sendable {
                     outputStep: isWhole ? output.channels : 8,
                     outputPitch: isWhole ? output.rowPitch : 8 * output.width, height: output.height,
                     width: output.width)
-                if let narrow {
-                    narrow.run(source + input.offset(-padding, -padding), input, stride: stride, c / 8, end)
-                } else {
-                    block(source, c, end, scratch)
-                }
+                block(source, c, end, scratch)
                 if !isWhole {
                     output.copyChannels(outside, lanes: 8, target + c, channels: input.channels - c)
                 }
@@ -110,15 +101,22 @@ package final class QS8Depthwise: Sendable {
     private func block(
         _ source: UnsafePointer<Int16>, _ c: Int, _ end: QS8DepthwiseEnd, _ scratch: UnsafeMutablePointer<Int16>
     ) {
-        interleave(source + c, scratch)
         let weightsPerBlock = (kernelHeight / 2 + 1) * kernelWidth * 16
         packed.withUnsafeBufferPointer { packed in
             bias.withUnsafeBufferPointer { bias in
+                let even = packed.baseAddress! + c / 8 * weightsPerBlock
+                let odd = even + packed.count / 2
+                let bias = bias.baseAddress! + c
+                if goesInBands {
+                    let band = QS8DepthwiseBand(
+                        input: source + input.offset(-padding, -padding) + c, pitch: input.rowPitch,
+                        step: input.channels, stride: stride, even: even, odd: odd, bias: bias, end: end)
+                    return band.run()
+                }
+                interleave(source + c, scratch)
                 let block = QS8DepthwiseBlock(
-                    input: UnsafePointer(scratch), pitch: pitch, stride: stride,
-                    even: packed.baseAddress! + c / 8 * weightsPerBlock,
-                    odd: packed.baseAddress! + (packed.count / 2 + c / 8 * weightsPerBlock),
-                    kernelHeight: kernelHeight, kernelWidth: kernelWidth, bias: bias.baseAddress! + c, end: end)
+                    input: UnsafePointer(scratch), pitch: pitch, stride: stride, even: even, odd: odd,
+                    kernelHeight: kernelHeight, kernelWidth: kernelWidth, bias: bias, end: end)
                 block.run()
             }
         }
@@ -189,7 +187,7 @@ private struct QS8DepthwiseBlock {
                 for pair in 0..<pairs {
                     var from = input + ((top / 2 &+ pair) &* pitch &+ x &* stride &* 16)
                     for _ in 0..<kernelWidth {
-                        sum.accumulate(from, w)
+                        sum.accumulate(each: Row2(wide: from), Row2(wide: w))
                         from += 16
                         w += 16
                     }
@@ -215,14 +213,5 @@ struct QS8DepthwiseEnd {
     @inline(__always)
     func store(_ sum: Row2, _ factors: Row2, _ to: UnsafeMutablePointer<Int16>) {
         sum.requantised(by: factors).store(to, low: low, high: high)
-    }
-}
-
-extension Row2 {
-    /// Two products for each of eight channels.
-    @inline(__always)
-    fileprivate mutating func accumulate(_ x: UnsafePointer<Int16>, _ y: UnsafePointer<Int16>) {
-        a.v = lanes_add_i32(a.v, lanes_dot_i16(lanes_load(x), lanes_load(y)))
-        b.v = lanes_add_i32(b.v, lanes_dot_i16(lanes_load(x + 8), lanes_load(y + 8)))
     }
 }

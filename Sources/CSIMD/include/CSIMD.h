@@ -103,23 +103,6 @@ LANES_OP lanes_extend_high_i16(lanes a) {
     return __builtin_convertvector(((lanes_i16)a).hi, lanes);
 }
 
-// The same of numbers without sign.
-LANES_OP lanes_extend_low_u16(lanes a) {
-    typedef uint16_t half __attribute__((ext_vector_type(4)));
-    typedef uint16_t u __attribute__((ext_vector_type(8)));
-    typedef uint32_t wide __attribute__((ext_vector_type(4)));
-    half low = ((u)a).lo;
-    return (lanes)__builtin_convertvector(low, wide);
-}
-
-LANES_OP lanes_extend_high_u16(lanes a) {
-    typedef uint16_t half __attribute__((ext_vector_type(4)));
-    typedef uint16_t u __attribute__((ext_vector_type(8)));
-    typedef uint32_t wide __attribute__((ext_vector_type(4)));
-    half high = ((u)a).hi;
-    return (lanes)__builtin_convertvector(high, wide);
-}
-
 // The four lower (higher) 16-bit numbers of a and b in turn: a0 b0 a1 b1 …
 LANES_OP lanes_interleave_low(lanes a, lanes b) {
     return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 0, 8, 1, 9, 2, 10, 3, 11);

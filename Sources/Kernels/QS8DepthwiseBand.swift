@@ -1,0 +1,295 @@
+import CSIMD
+
+/// 3x3 filters of each channel at stride 1 or 2, eight channels at a time, down bands of seven, four or one columns.
+///
+/// Two rows of a column become a pair of vectors, on which a dot product takes two taps of four channels. At stride 1
+/// two rows of outputs use a pair, the second with its filter shifted down by a row: 12 dot products for two outputs.
+/// The pairs stay in registers for the rows below, so that each is brought side by side once per band.
+struct QS8DepthwiseBand {
+    /// The first window of the picture.
+    let input: UnsafePointer<Int16>
+    /// Numbers from one row and pixel of the input to the next.
+    let pitch: Int
+    let step: Int
+    let stride: Int
+    /// Filters of rows at which a pair begins and ends: `[2 pairs][3 columns][8 channels][2 rows]`.
+    let even: UnsafePointer<Int16>
+    let odd: UnsafePointer<Int16>
+    let bias: UnsafePointer<Int32>
+    let end: QS8DepthwiseEnd
+
+    /// All bands of the picture.
+    func run() {
+        let width = end.width
+        if width < 4 { return run(1, from: 0, bands: width) }
+        // As many sevens as leave whole fours; where none do, all that fit, and the last four begins early.
+        var sevens = width / 7
+        while sevens > 0, (width - sevens * 7) % 4 != 0 { sevens -= 1 }
+        if sevens == 0, width % 4 != 0 { sevens = width / 7 }
+        run(7, from: 0, bands: sevens)
+        run(4, from: sevens * 7, bands: (width - sevens * 7 + 3) / 4)
+    }
+
+    /// Bands of `count` columns of outputs, the first of which is `x`; none reaches beyond the picture.
+    private func run(_ count: Int, from x: Int, bands: Int) {
+        guard bands > 0 else { return }
+        switch (stride, count) {
+        case (1, 7): down(QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseDense4>>>.self, x, bands)
+        case (1, 4): down(QS8DepthwiseDense4.self, x, bands)
+        case (1, _): down(QS8DepthwiseDense<QS8DepthwiseNone>.self, x, bands)
+        case (_, 7): down(QS8DepthwiseSparse<QS8DepthwiseSparse<QS8DepthwiseSparse<QS8DepthwiseSparse4>>>.self, x, bands)
+        case (_, 4): down(QS8DepthwiseSparse4.self, x, bands)
+        default: down(QS8DepthwiseSparse<QS8DepthwiseNone>.self, x, bands)
+        }
+    }
+
+    /// Bands from the top to the bottom.
+    @inline(never)
+    private func down<Columns: QS8DepthwiseColumns>(_: Columns.Type, _ x: Int, _ bands: Int) {
+        let taps = QS8DepthwiseTaps(self)
+        let down = Columns.rows &* taps.outputPitch
+        for band in 0..<bands {
+            let x = min(x &+ band &* Columns.count, end.width &- Columns.count)
+            var rows = QS8DepthwiseRows(input + x &* stride &* step, pitch: pitch, step: step)
+            var to = UnsafeMutableRawPointer(end.output + x &* end.outputStep)
+            var upper = QS8DepthwiseStart<Columns>(rows)
+            var left = end.height
+            // Two steps in turn, so that the pairs change names and are not copied.
+            while left >= 2 {
+                rows.advance()
+                let lower = upper.step(rows, taps, to, Columns.rows)
+                to += down
+                left &-= Columns.rows
+                if left < 2 {
+                    upper = lower
+                    break
+                }
+                rows.advance()
+                upper = lower.step(rows, taps, to, Columns.rows)
+                to += down
+                left &-= Columns.rows
+            }
+            if left > 0 {
+                rows.advanceToLast()
+                _ = upper.step(rows, taps, to, 1)
+            }
+        }
+    }
+}
+
+/// Two rows of inputs; distances are in bytes.
+private struct QS8DepthwiseRows {
+    private var upper: UnsafeRawPointer
+    private var lower: UnsafeRawPointer
+    private let pitch: Int
+    private let step: Int
+
+    @inline(__always) init(_ upper: UnsafePointer<Int16>, pitch: Int, step: Int) {
+        self.upper = UnsafeRawPointer(upper)
+        lower = UnsafeRawPointer(upper + pitch)
+        self.pitch = 2 &* pitch
+        self.step = 2 &* step
+    }
+
+    /// On to the next two.
+    @inline(__always) mutating func advance() {
+        upper = lower + pitch
+        lower = upper + pitch
+    }
+
+    /// On to the last one; below it there may be nothing, and its weights are zeros.
+    @inline(__always) mutating func advanceToLast() {
+        upper = lower + pitch
+        lower = upper
+    }
+
+    /// Column `column`, brought side by side.
+    @inline(__always) func pair(_ column: Int) -> Row2 {
+        let x = lanes_load(upper + column &* step)
+        let y = lanes_load(lower + column &* step)
+        return Row2(Row1(lanes_interleave_low(x, y)), Row1(lanes_interleave_high(x, y)))
+    }
+}
+
+/// The pairs of some columns of outputs, but for the first two.
+private protocol QS8DepthwiseColumns {
+    /// Columns of outputs, and rows of outputs of one step.
+    static var count: Int { get }
+    static var rows: Int { get }
+    /// Pairs from column `column` on.
+    init(_ rows: QS8DepthwiseRows, _ column: Int)
+    /// `count` rows of outputs from pairs in `self` and below; `upper` and `lower` are the first two of each.
+    /// Gives the pairs below.
+    func step(
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int) -> Self
+}
+
+/// The pairs of a band.
+private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
+    let first, second: Row2
+    let others: Columns
+
+    @inline(__always) init(_ rows: QS8DepthwiseRows) {
+        first = rows.pair(0)
+        second = rows.pair(1)
+        others = Columns(rows, 2)
+    }
+
+    @inline(__always) init(_ first: Row2, _ second: Row2, _ others: Columns) {
+        self.first = first
+        self.second = second
+        self.others = others
+    }
+
+    @inline(__always)
+    func step(
+        _ rows: QS8DepthwiseRows, _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
+    ) -> QS8DepthwiseStart {
+        let lower = (rows.pair(0), rows.pair(1))
+        let below = others.step((first, second), lower, rows, 2, taps, to, count)
+        return QS8DepthwiseStart(lower.0, lower.1, below)
+    }
+}
+
+private struct QS8DepthwiseNone: QS8DepthwiseColumns {
+    @inline(__always) static var count: Int { 0 }
+    @inline(__always) static var rows: Int { 2 }
+    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {}
+
+    @inline(__always)
+    func step(
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
+    ) -> QS8DepthwiseNone { self }
+}
+
+/// A column of outputs for each of inputs.
+private struct QS8DepthwiseDense<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns {
+    let third: Row2
+    let next: Next
+
+    @inline(__always) static var count: Int { 1 &+ Next.count }
+    @inline(__always) static var rows: Int { 2 }
+
+    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {
+        third = rows.pair(column)
+        next = Next(rows, column &+ 1)
+    }
+
+    @inline(__always) init(_ third: Row2, _ next: Next) {
+        self.third = third
+        self.next = next
+    }
+
+    @inline(__always)
+    func step(
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
+    ) -> QS8DepthwiseDense {
+        let below = rows.pair(column)
+        taps.even.store(upper, third, lower, below, taps, to)
+        if count == 2 { taps.odd.store(upper, third, lower, below, taps, to + taps.outputPitch) }
+        return QS8DepthwiseDense(
+            below,
+            next.step(
+                (upper.1, third), (lower.1, below), rows, column &+ 1, taps, to + taps.outputStep, count))
+    }
+}
+
+/// A column of outputs for two of inputs.
+private struct QS8DepthwiseSparse<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns {
+    let third, fourth: Row2
+    let next: Next
+
+    @inline(__always) static var count: Int { 1 &+ Next.count }
+    @inline(__always) static var rows: Int { 1 }
+
+    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {
+        third = rows.pair(column)
+        fourth = Next.count == 0 ? third : rows.pair(column &+ 1)
+        next = Next(rows, column &+ 2)
+    }
+
+    @inline(__always) init(_ third: Row2, _ fourth: Row2, _ next: Next) {
+        self.third = third
+        self.fourth = fourth
+        self.next = next
+    }
+
+    @inline(__always)
+    func step(
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
+    ) -> QS8DepthwiseSparse {
+        let below = rows.pair(column)
+        taps.even.store(upper, third, lower, below, taps, to)
+        let last = Next.count == 0 ? below : rows.pair(column &+ 1)
+        return QS8DepthwiseSparse(
+            below, last,
+            next.step((third, fourth), (below, last), rows, column &+ 2, taps, to + taps.outputStep, count))
+    }
+}
+
+private typealias QS8DepthwiseDense4 = QS8DepthwiseDense<
+    QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseNone>>>
+>
+private typealias QS8DepthwiseSparse4 = QS8DepthwiseSparse<
+    QS8DepthwiseSparse<QS8DepthwiseSparse<QS8DepthwiseSparse<QS8DepthwiseNone>>>
+>
+
+/// A filter of eight channels in registers, for rows at which a pair begins and for those at which one ends.
+private struct QS8DepthwiseTaps {
+    let even, odd: QS8DepthwiseSix
+    let bias, factors: Row2
+    let low, high: SIMD4<Int32>
+    /// Bytes from one row and pixel of the output to the next.
+    let outputPitch: Int
+    let outputStep: Int
+
+    @inline(__always) init(_ band: QS8DepthwiseBand) {
+        even = QS8DepthwiseSix(band.even)
+        odd = QS8DepthwiseSix(band.odd)
+        bias = Row2(band.bias)
+        factors = Row2(factors: band.end.multipliers)
+        low = band.end.low
+        high = band.end.high
+        outputPitch = 2 &* band.end.outputPitch
+        outputStep = 2 &* band.end.outputStep
+    }
+}
+
+/// Two pairs of rows of three columns.
+private struct QS8DepthwiseSix {
+    let upper, lower: (Row2, Row2, Row2)
+
+    @inline(__always) init(_ weights: UnsafePointer<Int16>) {
+        upper = (Row2(wide: weights), Row2(wide: weights + 16), Row2(wide: weights + 32))
+        lower = (Row2(wide: weights + 48), Row2(wide: weights + 64), Row2(wide: weights + 80))
+    }
+
+    /// One output of the window with these three columns.
+    @inline(__always)
+    func store(
+        _ x: (Row2, Row2), _ x2: Row2, _ y: (Row2, Row2), _ y2: Row2, _ taps: QS8DepthwiseTaps,
+        _ to: UnsafeMutableRawPointer
+    ) {
+        var sum = taps.bias
+        sum.accumulate(each: x.0, upper.0)
+        sum.accumulate(each: y.0, lower.0)
+        sum.accumulate(each: x.1, upper.1)
+        sum.accumulate(each: y.1, lower.1)
+        sum.accumulate(each: x2, upper.2)
+        sum.accumulate(each: y2, lower.2)
+        sum.requantised(by: taps.factors).store(to.assumingMemoryBound(to: Int16.self), low: taps.low, high: taps.high)
+    }
+}
+
+extension Row2 {
+    /// Two products for each of eight channels.
+    @inline(__always)
+    mutating func accumulate(each x: Row2, _ y: Row2) {
+        a.accumulate(x.a.v, y.a)
+        b.accumulate(x.b.v, y.b)
+    }
+}
