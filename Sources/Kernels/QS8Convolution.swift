@@ -20,6 +20,7 @@ package final class QS8Convolution: Sendable {
     let padding: Int
     /// These take over where they can.
     let winograd: QS8Winograd?
+    let firstPooled: QS8FirstPooled?
     let first: QS8FirstLayer?
 
     /// `weights` are HWIO; `input.border` is at least `padding`; `output` is the plane after pooling; `inputBound` is
@@ -35,6 +36,10 @@ package final class QS8Convolution: Sendable {
             ? QS8Winograd(
                 weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
                 padding: padding, input: input, output: output, pools: pools, inputBound: inputBound) : nil
+        firstPooled = QS8FirstPooled(
+            weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
+            kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
+            input: input, output: output, pools: pools)
         first = QS8FirstLayer(
             weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
             kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
@@ -51,7 +56,7 @@ package final class QS8Convolution: Sendable {
         self.rowLength = rowLength
         self.stride = stride
         self.padding = padding
-        if winograd != nil || first != nil {
+        if winograd != nil || firstPooled != nil || first != nil {
             filter = .empty
             return
         }
@@ -73,6 +78,7 @@ package final class QS8Convolution: Sendable {
     /// 16-bit numbers of scratch that `run` needs.
     package var scratch: Int {
         if let winograd { return winograd.scratch }
+        if let firstPooled { return firstPooled.scratch }
         if let first { return first.scratch }
         return sumNumbers + patchNumbers + outsideNumbers
     }
@@ -91,6 +97,7 @@ package final class QS8Convolution: Sendable {
         scratch: UnsafeMutablePointer<Int16>
     ) {
         if let winograd { return winograd.run(source, target, scratch: scratch) }
+        if let firstPooled { return firstPooled.run(source, target, scratch: scratch) }
         if let first { return first.run(source, target, scratch: scratch) }
         var y = 0
         while y < sumRows {

@@ -150,6 +150,19 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         }
     }
 
+    @Test("5x5 of one channel, pooled: every count of channels and width", arguments: [1, 2, 3, 6, 7, 8, 13, 20], sweep)
+    func pooledFirst(outputs: Int, width: Int) {
+        for padding in 0...2 {
+            let r = Convolution(
+                height: 8, width: 2 * width + 5 - 2 * padding, channels: 1, outputs: outputs, kernelHeight: 5,
+                kernelWidth: 5, padding: padding, border: 1, low: -255, high: 255, pools: true, range: -255...255
+            ).results(seed: UInt64(width))
+            #expect(r.kernel.count == (4 + 2 * padding) / 2 * width * outputs)
+            #expect(r.kernel == r.reference)
+            #expect(r.borderIsClean)
+        }
+    }
+
     static let kernels: [Convolution] = {
         var cases: [Convolution] = []
         for (kernelHeight, kernelWidth) in [(1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (5, 5), (7, 7), (5, 2)] {

@@ -46,6 +46,21 @@ LANES_STORE lanes_store_high(void *_Nonnull p, lanes v) {
     __builtin_memcpy(p, &high, 8);
 }
 
+// One of the four lanes.
+LANES_STORE lanes_store_lane(void *_Nonnull p, lanes v, int lane) {
+    int32_t x = v[lane];
+    __builtin_memcpy(p, &x, 4);
+}
+
+// Eight bytes from p below eight bytes from q.
+LANES_LOAD lanes_load_halves(const void *_Nonnull p, const void *_Nonnull q) {
+    typedef int64_t two __attribute__((ext_vector_type(2)));
+    int64_t low, high;
+    __builtin_memcpy(&low, p, 8);
+    __builtin_memcpy(&high, q, 8);
+    return (lanes)(two){low, high};
+}
+
 // A pair of 16-bit numbers in each of the four lanes.
 LANES_LOAD lanes_splat_pair(const int16_t *_Nonnull p) {
     int32_t v;
@@ -110,6 +125,11 @@ LANES_OP lanes_interleave_low(lanes a, lanes b) {
 
 LANES_OP lanes_interleave_high(lanes a, lanes b) {
     return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+// The four lower 16-bit numbers of a and the four higher ones in turn: a0 a4 a1 a5 …
+LANES_OP lanes_interleave_halves(lanes a) {
+    return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)a, 0, 4, 1, 5, 2, 6, 3, 7);
 }
 
 LANES_OP lanes_add_i16(lanes a, lanes b) {
