@@ -7,32 +7,47 @@ import CSIMD
 /// The pairs stay in registers for the rows below, so that each is brought side by side once per band.
 struct QS8DepthwiseBand {
     /// The first window of the picture.
-    let input: UnsafePointer<Int16>
+    private var input: UnsafePointer<Int16>
     /// Numbers from one row and pixel of the input to the next.
-    let pitch: Int
-    let step: Int
-    let stride: Int
-    /// Filters of rows at which a pair begins and ends: `[2 pairs][3 columns][8 channels][2 rows]`.
-    let even: UnsafePointer<Int16>
-    let odd: UnsafePointer<Int16>
-    let bias: UnsafePointer<Int32>
-    let end: QS8DepthwiseEnd
+    private let pitch: Int
+    private let step: Int
+    private let stride: Int
+    var block: QS8DepthwiseBlock
+    /// Bands of seven and of other columns, and how many those have.
+    private let sevens: Int
+    private let others: Int
+    private let columns: Int
+
+    init(input: UnsafePointer<Int16>, pitch: Int, step: Int, stride: Int, block: QS8DepthwiseBlock) {
+        self.input = input
+        self.pitch = pitch
+        self.step = step
+        self.stride = stride
+        self.block = block
+        let width = block.width
+        columns = width < 4 ? 1 : 4
+        // As many sevens as leave whole fours; where none do, all that fit, and the last four begins early.
+        var sevens = width / 7
+        while sevens > 0, (width - sevens * 7) % columns != 0 { sevens -= 1 }
+        if sevens == 0, width % columns != 0 { sevens = width / 7 }
+        self.sevens = sevens
+        others = (width - sevens * 7 + columns - 1) / columns
+    }
+
+    /// On to the next eight channels.
+    mutating func advance() {
+        input += 8
+        block.advance(6 * 16)
+    }
 
     /// All bands of the picture.
     func run() {
-        let width = end.width
-        if width < 4 { return run(1, from: 0, bands: width) }
-        // As many sevens as leave whole fours; where none do, all that fit, and the last four begins early.
-        var sevens = width / 7
-        while sevens > 0, (width - sevens * 7) % 4 != 0 { sevens -= 1 }
-        if sevens == 0, width % 4 != 0 { sevens = width / 7 }
-        run(7, from: 0, bands: sevens)
-        run(4, from: sevens * 7, bands: (width - sevens * 7 + 3) / 4)
+        if sevens > 0 { run(7, from: 0, bands: sevens) }
+        if others > 0 { run(columns, from: sevens &* 7, bands: others) }
     }
 
     /// Bands of `count` columns of outputs, the first of which is `x`; none reaches beyond the picture.
     private func run(_ count: Int, from x: Int, bands: Int) {
-        guard bands > 0 else { return }
         switch (stride, count) {
         case (1, 7): down(QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseDense<QS8DepthwiseDense4>>>.self, x, bands)
         case (1, 4): down(QS8DepthwiseDense4.self, x, bands)
@@ -46,14 +61,14 @@ struct QS8DepthwiseBand {
     /// Bands from the top to the bottom.
     @inline(never)
     private func down<Columns: QS8DepthwiseColumns>(_: Columns.Type, _ x: Int, _ bands: Int) {
-        let taps = QS8DepthwiseTaps(self)
+        let taps = QS8DepthwiseTaps(block)
         let down = Columns.rows &* taps.outputPitch
         for band in 0..<bands {
-            let x = min(x &+ band &* Columns.count, end.width &- Columns.count)
-            var rows = QS8DepthwiseRows(input + x &* stride &* step, pitch: pitch, step: step)
-            var to = UnsafeMutableRawPointer(end.output + x &* end.outputStep)
+            let x = min(x &+ band &* Columns.count, block.width &- Columns.count)
+            var rows = QS8DepthwiseTwoRows(input + x &* stride &* step, pitch: pitch, step: step)
+            var to = UnsafeMutableRawPointer(block.output + x &* block.outputStep)
             var upper = QS8DepthwiseStart<Columns>(rows)
-            var left = end.height
+            var left = block.height
             // Two steps in turn, so that the pairs change names and are not copied.
             while left >= 2 {
                 rows.advance()
@@ -78,7 +93,7 @@ struct QS8DepthwiseBand {
 }
 
 /// Two rows of inputs; distances are in bytes.
-private struct QS8DepthwiseRows {
+private struct QS8DepthwiseTwoRows {
     private var upper: UnsafeRawPointer
     private var lower: UnsafeRawPointer
     private let pitch: Int
@@ -117,11 +132,11 @@ private protocol QS8DepthwiseColumns {
     static var count: Int { get }
     static var rows: Int { get }
     /// Pairs from column `column` on.
-    init(_ rows: QS8DepthwiseRows, _ column: Int)
+    init(_ rows: QS8DepthwiseTwoRows, _ column: Int)
     /// `count` rows of outputs from pairs in `self` and below; `upper` and `lower` are the first two of each.
     /// Gives the pairs below.
     func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
         _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int) -> Self
 }
 
@@ -130,7 +145,7 @@ private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
     let first, second: Row2
     let others: Columns
 
-    @inline(__always) init(_ rows: QS8DepthwiseRows) {
+    @inline(__always) init(_ rows: QS8DepthwiseTwoRows) {
         first = rows.pair(0)
         second = rows.pair(1)
         others = Columns(rows, 2)
@@ -144,7 +159,7 @@ private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
 
     @inline(__always)
     func step(
-        _ rows: QS8DepthwiseRows, _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
+        _ rows: QS8DepthwiseTwoRows, _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
     ) -> QS8DepthwiseStart {
         let lower = (rows.pair(0), rows.pair(1))
         let below = others.step((first, second), lower, rows, 2, taps, to, count)
@@ -155,11 +170,11 @@ private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
 private struct QS8DepthwiseNone: QS8DepthwiseColumns {
     @inline(__always) static var count: Int { 0 }
     @inline(__always) static var rows: Int { 2 }
-    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {}
+    @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {}
 
     @inline(__always)
     func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
         _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
     ) -> QS8DepthwiseNone { self }
 }
@@ -172,7 +187,7 @@ private struct QS8DepthwiseDense<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns
     @inline(__always) static var count: Int { 1 &+ Next.count }
     @inline(__always) static var rows: Int { 2 }
 
-    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {
+    @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {
         third = rows.pair(column)
         next = Next(rows, column &+ 1)
     }
@@ -184,7 +199,7 @@ private struct QS8DepthwiseDense<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns
 
     @inline(__always)
     func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
         _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
     ) -> QS8DepthwiseDense {
         let below = rows.pair(column)
@@ -205,7 +220,7 @@ private struct QS8DepthwiseSparse<Next: QS8DepthwiseColumns>: QS8DepthwiseColumn
     @inline(__always) static var count: Int { 1 &+ Next.count }
     @inline(__always) static var rows: Int { 1 }
 
-    @inline(__always) init(_ rows: QS8DepthwiseRows, _ column: Int) {
+    @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {
         third = rows.pair(column)
         fourth = Next.count == 0 ? third : rows.pair(column &+ 1)
         next = Next(rows, column &+ 2)
@@ -219,7 +234,7 @@ private struct QS8DepthwiseSparse<Next: QS8DepthwiseColumns>: QS8DepthwiseColumn
 
     @inline(__always)
     func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseRows, _ column: Int,
+        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
         _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
     ) -> QS8DepthwiseSparse {
         let below = rows.pair(column)
@@ -247,15 +262,15 @@ private struct QS8DepthwiseTaps {
     let outputPitch: Int
     let outputStep: Int
 
-    @inline(__always) init(_ band: QS8DepthwiseBand) {
-        even = QS8DepthwiseSix(band.even)
-        odd = QS8DepthwiseSix(band.odd)
-        bias = Row2(band.bias)
-        factors = Row2(factors: band.end.multipliers)
-        low = band.end.low
-        high = band.end.high
-        outputPitch = 2 &* band.end.outputPitch
-        outputStep = 2 &* band.end.outputStep
+    @inline(__always) init(_ block: QS8DepthwiseBlock) {
+        even = QS8DepthwiseSix(block.even)
+        odd = QS8DepthwiseSix(block.odd)
+        bias = Row2(block.bias)
+        factors = Row2(factors: block.multipliers)
+        low = block.low
+        high = block.high
+        outputPitch = 2 &* block.outputPitch
+        outputStep = 2 &* block.outputStep
     }
 }
 
