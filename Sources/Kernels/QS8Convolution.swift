@@ -64,7 +64,8 @@ package final class QS8Convolution: Sendable {
         filter = QS8Filter(
             weights: weights, runs: gathers ? 1 : kernelHeight,
             runLength: gathers ? rowLength * kernelHeight : rowLength, outputs: output.channels, bias: bias,
-            multipliers: multipliers, panels: takesWhole ? 4...4 : 2...QS8Tiling.convolutionPanel,
+            multipliers: multipliers,
+            panels: QS8Tiling.panels(output.channels, takesWhole ? 4...4 : 2...QS8Tiling.convolutionPanel),
             unit: takesWhole ? 1 : 4)
     }
 

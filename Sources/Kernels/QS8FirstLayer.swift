@@ -53,7 +53,7 @@ final class QS8FirstLayer: Sendable {
         for tap in order { taps += weights[tap * outputs..<(tap + 1) * outputs] }
         filter = QS8Filter(
             weights: taps, runs: 1, runLength: order.count, outputs: outputs, bias: bias,
-            multipliers: multipliers, panels: window.panels)
+            multipliers: multipliers, panels: QS8Tiling.panels(outputs, window.panels))
         self.input = input
         self.output = output
         self.padding = padding
