@@ -1,6 +1,6 @@
 import CSIMD
 
-/// A convolution of the picture itself: 3x3 or, without pooling, 5x5 of one channel, or 3x3 of three, at stride 1.
+/// A convolution of the picture itself: 3x3 or 5x5 of one channel, or 3x3 of three, at stride 1.
 ///
 /// The plane is interleaved with itself one row further down, so that a dot product takes two rows at once and the
 /// last row of the window two columns: 5 products for 9 taps, 13 for 25, 14 for 27. Filters stay in registers.
@@ -36,7 +36,7 @@ final class QS8FirstLayer: Sendable {
         guard stride == 1, kernelHeight == kernelWidth else { return nil }
         switch (kernelHeight, input.channels) {
         case (3, 1): window = .three
-        case (5, 1) where !pools: window = .five
+        case (5, 1): window = .five
         case (3, 3): window = .threeColours
         default: return nil
         }
@@ -128,7 +128,7 @@ private struct QS8FirstPanel {
         switch layer.window {
         case .three where vectors == 8: lines(QS8Window3<Row8>.self)
         case .three: lines(QS8Window3<Row4>.self)
-        case .five: plainLines(QS8Window5<Row2>.self)
+        case .five: lines(QS8Window5<Row2>.self)
         case .threeColours: lines(QS8Window3Colours<Row4>.self)
         }
     }

@@ -19,16 +19,20 @@ final class QS8FirstPooled: Sendable {
     let sources: [Int32]
     let targets: [Int32]
 
+    /// Whether a quarter of the lanes would be empty if they were eights of channels, as they are in `QS8FirstLayer`.
+    private static func isWorthwhile(_ channels: Int) -> Bool { channels * 4 <= (channels + 7) / 8 * 8 * 3 }
+
     /// nil for any other shape.
     init?(
         weights: [Int8], bias: [Int32], multipliers: [Float], low: Int16, high: Int16,
         kernelHeight: Int, kernelWidth: Int, stride: Int, padding: Int, input: QS8Plane, output: QS8Plane,
         pools: Bool
     ) {
-        guard kernelHeight == 5, kernelWidth == 5, stride == 1, pools, input.channels == 1, output.width > 1
-        else { return nil }
         let channels = bias.count
         let lanes = (channels + 1) / 2 * 2
+        guard kernelHeight == 5, kernelWidth == 5, stride == 1, pools, input.channels == 1, output.width > 1,
+            QS8FirstPooled.isWorthwhile(lanes)
+        else { return nil }
         var packed: [Int16] = []
         packed.reserveCapacity(lanes * 60)
         for channel in 0..<lanes {

@@ -153,6 +153,20 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.flatten()
                 $0.dense(4, logits: true)
             }, height: 16, width: 15),
+        KernelCase(
+            name: "five by five, first and pooled, and bands of every width",
+            build: {
+                $0.convolution(9, 5, padding: 1)
+                $0.maxPool()
+                $0.depthwise(3, padding: 1, relu: false)
+                $0.depthwise(3, stride: 2, padding: 1)
+                $0.depthwise(3, stride: 2, padding: 1)
+                $0.depthwise(3, padding: 1)
+                $0.convolution(20, 1)
+                $0.flatten()
+                $0.dense(17)
+                $0.dense(4, logits: true)
+            }, height: 19, width: 25),
     ]
 }
 
