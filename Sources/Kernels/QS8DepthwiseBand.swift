@@ -126,6 +126,33 @@ private struct QS8DepthwiseTwoRows {
     }
 }
 
+/// What a step down a band works with.
+private struct QS8DepthwiseWork {
+    /// The rows below.
+    let rows: QS8DepthwiseTwoRows
+    let taps: QS8DepthwiseTaps
+    /// Rows of outputs, 1 or 2.
+    let count: Int
+
+    /// The outputs of a window, whose first two columns are those of `place`.
+    @inline(__always)
+    func store(_ place: QS8DepthwisePlace, _ third: Row2, _ below: Row2) {
+        taps.even.store(place.upper, third, place.lower, below, taps, place.to)
+        if count == 2 {
+            taps.odd.store(place.upper, third, place.lower, below, taps, place.to + taps.outputPitch)
+        }
+    }
+}
+
+/// Where a step down a band has come to.
+private struct QS8DepthwisePlace {
+    /// Two pairs each, the first columns of the next window.
+    let upper, lower: (Row2, Row2)
+    /// The column of inputs after them.
+    let column: Int
+    let to: UnsafeMutableRawPointer
+}
+
 /// The pairs of some columns of outputs, but for the first two.
 private protocol QS8DepthwiseColumns {
     /// Columns of outputs, and rows of outputs of one step.
@@ -133,11 +160,8 @@ private protocol QS8DepthwiseColumns {
     static var rows: Int { get }
     /// Pairs from column `column` on.
     init(_ rows: QS8DepthwiseTwoRows, _ column: Int)
-    /// `count` rows of outputs from pairs in `self` and below; `upper` and `lower` are the first two of each.
-    /// Gives the pairs below.
-    func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
-        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int) -> Self
+    /// Outputs from the pairs in `self` and below; gives the pairs below.
+    func step(_ work: QS8DepthwiseWork, _ place: QS8DepthwisePlace) -> Self
 }
 
 /// The pairs of a band.
@@ -146,9 +170,7 @@ private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
     let others: Columns
 
     @inline(__always) init(_ rows: QS8DepthwiseTwoRows) {
-        first = rows.pair(0)
-        second = rows.pair(1)
-        others = Columns(rows, 2)
+        self.init(rows.pair(0), rows.pair(1), Columns(rows, 2))
     }
 
     @inline(__always) init(_ first: Row2, _ second: Row2, _ others: Columns) {
@@ -162,7 +184,9 @@ private struct QS8DepthwiseStart<Columns: QS8DepthwiseColumns> {
         _ rows: QS8DepthwiseTwoRows, _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
     ) -> QS8DepthwiseStart {
         let lower = (rows.pair(0), rows.pair(1))
-        let below = others.step((first, second), lower, rows, 2, taps, to, count)
+        let below = others.step(
+            QS8DepthwiseWork(rows: rows, taps: taps, count: count),
+            QS8DepthwisePlace(upper: (first, second), lower: lower, column: 2, to: to))
         return QS8DepthwiseStart(lower.0, lower.1, below)
     }
 }
@@ -171,12 +195,7 @@ private struct QS8DepthwiseNone: QS8DepthwiseColumns {
     @inline(__always) static var count: Int { 0 }
     @inline(__always) static var rows: Int { 2 }
     @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {}
-
-    @inline(__always)
-    func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
-        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
-    ) -> QS8DepthwiseNone { self }
+    @inline(__always) func step(_ work: QS8DepthwiseWork, _ place: QS8DepthwisePlace) -> QS8DepthwiseNone { self }
 }
 
 /// A column of outputs for each of inputs.
@@ -188,8 +207,7 @@ private struct QS8DepthwiseDense<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns
     @inline(__always) static var rows: Int { 2 }
 
     @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {
-        third = rows.pair(column)
-        next = Next(rows, column &+ 1)
+        self.init(rows.pair(column), Next(rows, column &+ 1))
     }
 
     @inline(__always) init(_ third: Row2, _ next: Next) {
@@ -197,18 +215,13 @@ private struct QS8DepthwiseDense<Next: QS8DepthwiseColumns>: QS8DepthwiseColumns
         self.next = next
     }
 
-    @inline(__always)
-    func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
-        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
-    ) -> QS8DepthwiseDense {
-        let below = rows.pair(column)
-        taps.even.store(upper, third, lower, below, taps, to)
-        if count == 2 { taps.odd.store(upper, third, lower, below, taps, to + taps.outputPitch) }
-        return QS8DepthwiseDense(
-            below,
-            next.step(
-                (upper.1, third), (lower.1, below), rows, column &+ 1, taps, to + taps.outputStep, count))
+    @inline(__always) func step(_ work: QS8DepthwiseWork, _ place: QS8DepthwisePlace) -> QS8DepthwiseDense {
+        let below = work.rows.pair(place.column)
+        work.store(place, third, below)
+        let following = QS8DepthwisePlace(
+            upper: (place.upper.1, third), lower: (place.lower.1, below), column: place.column &+ 1,
+            to: place.to + work.taps.outputStep)
+        return QS8DepthwiseDense(below, next.step(work, following))
     }
 }
 
@@ -221,9 +234,8 @@ private struct QS8DepthwiseSparse<Next: QS8DepthwiseColumns>: QS8DepthwiseColumn
     @inline(__always) static var rows: Int { 1 }
 
     @inline(__always) init(_ rows: QS8DepthwiseTwoRows, _ column: Int) {
-        third = rows.pair(column)
-        fourth = Next.count == 0 ? third : rows.pair(column &+ 1)
-        next = Next(rows, column &+ 2)
+        let third = rows.pair(column)
+        self.init(third, Next.count == 0 ? third : rows.pair(column &+ 1), Next(rows, column &+ 2))
     }
 
     @inline(__always) init(_ third: Row2, _ fourth: Row2, _ next: Next) {
@@ -232,17 +244,15 @@ private struct QS8DepthwiseSparse<Next: QS8DepthwiseColumns>: QS8DepthwiseColumn
         self.next = next
     }
 
-    @inline(__always)
-    func step(
-        _ upper: (Row2, Row2), _ lower: (Row2, Row2), _ rows: QS8DepthwiseTwoRows, _ column: Int,
-        _ taps: QS8DepthwiseTaps, _ to: UnsafeMutableRawPointer, _ count: Int
-    ) -> QS8DepthwiseSparse {
-        let below = rows.pair(column)
-        taps.even.store(upper, third, lower, below, taps, to)
-        let last = Next.count == 0 ? below : rows.pair(column &+ 1)
-        return QS8DepthwiseSparse(
-            below, last,
-            next.step((third, fourth), (below, last), rows, column &+ 2, taps, to + taps.outputStep, count))
+    @inline(__always) func step(_ work: QS8DepthwiseWork, _ place: QS8DepthwisePlace) -> QS8DepthwiseSparse {
+        let below = work.rows.pair(place.column)
+        work.store(place, third, below)
+        // Beyond the last window there may be nothing.
+        let last = Next.count == 0 ? below : work.rows.pair(place.column &+ 1)
+        let following = QS8DepthwisePlace(
+            upper: (third, fourth), lower: (below, last), column: place.column &+ 2,
+            to: place.to + work.taps.outputStep)
+        return QS8DepthwiseSparse(below, last, next.step(work, following))
     }
 }
 
