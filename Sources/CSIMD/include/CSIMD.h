@@ -46,6 +46,14 @@ LANES_STORE lanes_store_high(void *_Nonnull p, lanes v) {
     __builtin_memcpy(p, &high, 8);
 }
 
+// Zeros that the compiler does not know: it would make a call of a loop that stores zeros, which costs more than the
+// few vectors of a border.
+static inline __attribute__((always_inline, unused)) lanes lanes_zeros(void) {
+    int32_t zero = 0;
+    __asm__("" : "+r"(zero));
+    return (lanes)zero;
+}
+
 // One of the four lanes.
 LANES_STORE lanes_store_lane(void *_Nonnull p, lanes v, int lane) {
     int32_t x = v[lane];
