@@ -15,10 +15,11 @@ SMALLEST_LOOP = 16
 DOT = 0xBA
 # Opcode after the prefix 0xFD, and its name.
 REQUIRED = {
+    0x0D: "i8x16.shuffle", 0x5A: "v128.store32_lane", 0x5D: "v128.load64_zero", 0x57: "v128.load64_lane",
     0x01: "v128.load8x8_s", 0x02: "v128.load8x8_u", 0x09: "v128.load32_splat", 0x85: "i16x8.narrow_i32x4_s",
     0x8E: "i16x8.add", 0x95: "i16x8.mul", 0x96: "i16x8.min_s", 0x98: "i16x8.max_s", 0xB5: "i32x4.mul",
     0xAE: "i32x4.add", 0xB8: "i32x4.max_s", DOT: "i32x4.dot_i16x8_s", 0xE6: "f32x4.mul", 0xFA: "f32x4.convert_i32x4_s",
-    0x6A: "f32x4.nearest", 0xF8: "i32x4.trunc_sat_f32x4_s", 0xA9: "i32x4.extend_low_i16x8_u",
+    0x6A: "f32x4.nearest", 0xF8: "i32x4.trunc_sat_f32x4_s"
 }
 
 # Prices that differ from 1; internal prices of the replica's instrumentation.

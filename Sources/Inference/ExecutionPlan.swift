@@ -73,7 +73,7 @@ struct ExecutionPlan {
             let layer = QS8Depthwise(
                 weights: c.weights, bias: c.bias, multipliers: c.multipliers, low: low, high: high,
                 kernelHeight: c.kernelHeight, kernelWidth: c.kernelWidth, stride: c.stride,
-                padding: c.padding, input: input, output: output, inputRange: ExecutionPlan.range(model, index))
+                padding: c.padding, input: input, output: output)
             add(.depthwise(layer), current, output, index)
         case .maxPool2d(let window, let stride):
             add(.maxPool(window: window, stride: stride), current, output, index)
@@ -121,24 +121,6 @@ struct ExecutionPlan {
     /// The largest magnitude that reaches layer `index`, which is not the first.
     private static func bound(_ model: QuantizedModel, _ index: Int) -> Int {
         model.plan[index - 1].outputBound
-    }
-
-    /// What reaches layer `index` lies within this range.
-    private static func range(_ model: QuantizedModel, _ index: Int) -> ClosedRange<Int> {
-        guard index > 0 else { return -255...255 }
-        let output: QuantizedOutput?
-        switch model.layers[index - 1] {
-        case .conv2d(let layer): output = layer.output
-        case .depthwiseConv2d(let layer): output = layer.output
-        case .averagePool2d(let layer): output = layer.output
-        case .add(let layer): output = layer.output
-        case .maxPool2d: return range(model, index - 1)
-        case .output(let source): return range(model, source + 1)
-        case .dense, .flatten: output = nil
-        }
-        let bound = bound(model, index)
-        if case .activations(let low, let high) = output, low >= 0 { return 0...max(0, Int(high)) }
-        return -bound...bound
     }
 
     /// 2x2 pooling at stride 2 happens on the sums of the convolution before it, unless those are wanted as well.

@@ -97,7 +97,9 @@ typealias QS8Window5x15<Row: QS8Row> = QS8Runs<
     QS8Runs<QS8Links15<Row>, QS8Runs<QS8Links15<Row>, QS8Runs<QS8Links15<Row>, QS8Links15<Row>>>>
 >
 typealias RowPair<Half: QS8Row> = RowJoin<Half, Half>
+typealias Row3 = RowJoin<Row2, Row1>
 typealias Row4 = RowPair<Row2>
+typealias Row5 = RowJoin<Row4, Row1>
 typealias Row8 = RowPair<Row4>
 typealias Row14 = RowJoin<Row8, RowJoin<Row4, Row2>>
 typealias Row16 = RowPair<Row8>

@@ -5,7 +5,7 @@ import CSIMD
 /// Computes, for every output pixel and channel, `clamp(round((bias + Σ input · weight) * multiplier))` from a
 /// bordered 16-bit plane into another. Max pooling takes the maximum of the sums before requantisation, which is
 /// the same because requantisation is monotone.
-package struct QS8Convolution: Sendable {
+package final class QS8Convolution: Sendable {
     package let input: QS8Plane
     package let output: QS8Plane
     let filter: QS8Filter
@@ -20,6 +20,7 @@ package struct QS8Convolution: Sendable {
     let padding: Int
     /// These take over where they can.
     let winograd: QS8Winograd?
+    let firstPooled: QS8FirstPooled?
     let first: QS8FirstLayer?
 
     /// `weights` are HWIO; `input.border` is at least `padding`; `output` is the plane after pooling; `inputBound` is
@@ -35,6 +36,10 @@ package struct QS8Convolution: Sendable {
             ? QS8Winograd(
                 weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
                 padding: padding, input: input, output: output, pools: pools, inputBound: inputBound) : nil
+        firstPooled = QS8FirstPooled(
+            weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
+            kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
+            input: input, output: output, pools: pools)
         first = QS8FirstLayer(
             weights: weights, bias: bias, multipliers: multipliers, low: low, high: high,
             kernelHeight: kernelHeight, kernelWidth: kernelWidth, stride: stride, padding: padding,
@@ -51,7 +56,7 @@ package struct QS8Convolution: Sendable {
         self.rowLength = rowLength
         self.stride = stride
         self.padding = padding
-        if winograd != nil || first != nil {
+        if winograd != nil || firstPooled != nil || first != nil {
             filter = .empty
             return
         }
@@ -59,7 +64,8 @@ package struct QS8Convolution: Sendable {
         filter = QS8Filter(
             weights: weights, runs: gathers ? 1 : kernelHeight,
             runLength: gathers ? rowLength * kernelHeight : rowLength, outputs: output.channels, bias: bias,
-            multipliers: multipliers, panels: takesWhole ? 4...4 : 2...QS8Tiling.convolutionPanel,
+            multipliers: multipliers,
+            panels: QS8Tiling.panels(output.channels, takesWhole ? 4...4 : 2...QS8Tiling.convolutionPanel),
             unit: takesWhole ? 1 : 4)
     }
 
@@ -73,6 +79,7 @@ package struct QS8Convolution: Sendable {
     /// 16-bit numbers of scratch that `run` needs.
     package var scratch: Int {
         if let winograd { return winograd.scratch }
+        if let firstPooled { return firstPooled.scratch }
         if let first { return first.scratch }
         return sumNumbers + patchNumbers + outsideNumbers
     }
@@ -91,6 +98,7 @@ package struct QS8Convolution: Sendable {
         scratch: UnsafeMutablePointer<Int16>
     ) {
         if let winograd { return winograd.run(source, target, scratch: scratch) }
+        if let firstPooled { return firstPooled.run(source, target, scratch: scratch) }
         if let first { return first.run(source, target, scratch: scratch) }
         var y = 0
         while y < sumRows {

@@ -1,7 +1,7 @@
 import CSIMD
 
 /// A prepared int8 fully connected layer: activations clamped to a range, or 32-bit logits.
-package struct QS8Dense: Sendable {
+package final class QS8Dense: Sendable {
     package let inputs: Int
     package let outputs: Int
     let filter: QS8Filter
@@ -12,7 +12,7 @@ package struct QS8Dense: Sendable {
         self.outputs = outputs
         filter = QS8Filter(
             weights: weights, runs: 1, runLength: inputs, outputs: outputs, bias: bias,
-            multipliers: multipliers, panels: 1...QS8Tiling.densePanel, unit: 4)
+            multipliers: multipliers, panels: QS8Tiling.densePanels(outputs), unit: 4)
     }
 
     /// 32-bit numbers that `logits` stores: the outputs, rounded up to whole vectors.
@@ -46,7 +46,9 @@ package struct QS8Dense: Sendable {
                         case 16: job.run(Row16.self)
                         case 14: job.run(Row14.self)
                         case 8: job.run(Row8.self)
+                        case 5: job.run(Row5.self)
                         case 4: job.run(Row4.self)
+                        case 3: job.run(Row3.self)
                         case 2: job.run(Row2.self)
                         default: job.run(Row1.self)
                         }

@@ -16,27 +16,29 @@ package enum QS8Elementwise {
         let b = lanes_load(zeroPoints + 8)
         let c = lanes_load(zeroPoints + 16)
         let count = plane.width * plane.channels
-        for row in 0..<plane.height {
-            var from = pixels + row * count
-            var to = target + plane.offset(row, 0)
-            let end = to + count
-            while to + zeroPointPattern <= end {
-                lanes_store(to, lanes_sub_i16(lanes_widen_u8(from), a))
-                lanes_store(to + 8, lanes_sub_i16(lanes_widen_u8(from + 8), b))
-                lanes_store(to + 16, lanes_sub_i16(lanes_widen_u8(from + 16), c))
-                from += zeroPointPattern
-                to += zeroPointPattern
+        // The pattern starts again behind it, and fits the last vector of a row shifted by some numbers.
+        let rest = count % zeroPointPattern
+        let last = lanes_load(zeroPoints + (rest + zeroPointPattern - 8) % plane.channels)
+        let pitch = plane.rowPitch
+        var from = pixels
+        var to = target + plane.offset(0, 0)
+        for _ in 0..<plane.height {
+            var x = 0
+            while x &+ zeroPointPattern <= count {
+                lanes_store(to + x, lanes_sub_i16(lanes_widen_u8(from + x), a))
+                lanes_store(to + x + 8, lanes_sub_i16(lanes_widen_u8(from + x + 8), b))
+                lanes_store(to + x + 16, lanes_sub_i16(lanes_widen_u8(from + x + 16), c))
+                x &+= zeroPointPattern
             }
-            // The pattern starts again behind it, and fits the last vector of a row shifted by some numbers.
-            let rest = end - to
             if rest > 0, count >= 8 {
-                if rest > 8 { lanes_store(to, lanes_sub_i16(lanes_widen_u8(from), a)) }
-                if rest > 16 { lanes_store(to + 8, lanes_sub_i16(lanes_widen_u8(from + 8), b)) }
-                let last = lanes_load(zeroPoints + (rest &+ zeroPointPattern &- 8) % plane.channels)
-                lanes_store(end - 8, lanes_sub_i16(lanes_widen_u8(from + (rest &- 8)), last))
+                if rest > 8 { lanes_store(to + x, lanes_sub_i16(lanes_widen_u8(from + x), a)) }
+                if rest > 16 { lanes_store(to + x + 8, lanes_sub_i16(lanes_widen_u8(from + x + 8), b)) }
+                lanes_store(to + (count &- 8), lanes_sub_i16(lanes_widen_u8(from + (count &- 8)), last))
             } else {
                 for i in 0..<rest { to[i] = Int16(from[i]) &- zeroPoints[i] }
             }
+            from += count
+            to += pitch
         }
     }
 

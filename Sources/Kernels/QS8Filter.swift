@@ -1,7 +1,7 @@
 /// Int8 weights, biases and multipliers of one layer in the order in which the kernels read them.
 ///
-/// Output channels are cut into panels of 16, 14, 8, 4, 2 or 1 vectors of four channels. A panel holds, for each pair of
-/// inputs, `[vectors][4 channels][2 inputs]`. What is missing at the end of a run has zero weights, so what the
+/// Output channels are cut into panels of a few vectors of four channels. A panel holds, for each pair of inputs,
+/// `[vectors][4 channels][2 inputs]`. What is missing at the end of a run has zero weights, so what the
 /// kernel reads there does not matter; missing channels are zeros.
 package struct QS8Filter: Sendable {
     struct Panel: Sendable {
@@ -20,29 +20,26 @@ package struct QS8Filter: Sendable {
     let panels: [Panel]
 
     static var empty: QS8Filter {
-        QS8Filter(weights: [], runs: 0, runLength: 0, outputs: 0, bias: [], multipliers: [], panels: 1...1)
+        QS8Filter(weights: [], runs: 0, runLength: 0, outputs: 0, bias: [], multipliers: [], panels: [])
     }
 
     /// `weights` are `[runs][runLength][outputs]`: a run is what lies side by side in memory, a row of a
-    /// convolution window or the whole input of a dense layer. `panels` are the narrowest and the widest panel, in
-    /// vectors; runs become a multiple of `unit` pairs long.
+    /// convolution window or the whole input of a dense layer. `panels` are the vectors of each panel, `outputs` lanes
+    /// at least; runs become a multiple of `unit` pairs long.
     init(
         weights: [Int8], runs: Int, runLength: Int, outputs: Int, bias: [Int32], multipliers: [Float],
-        panels range: ClosedRange<Int>, unit: Int = 1
+        panels widths: [Int], unit: Int = 1
     ) {
         precondition(weights.count == runs * runLength * outputs, "weights match their shape")
         precondition(bias.count == outputs && multipliers.count == outputs, "one per output")
         let pairs = ((runLength + 1) / 2 + unit - 1) / unit * unit
         var panels: [Panel] = []
         var channel = 0
-        while channel < outputs {
-            var vectors = range.upperBound
-            while vectors > range.lowerBound, vectors * 4 >= outputs - channel + 4 {
-                vectors = vectors == 16 && outputs - channel > 52 ? 14 : vectors == 14 ? 8 : vectors / 2
-            }
+        for vectors in widths {
             panels.append(Panel(channel: channel, vectors: vectors, weights: channel * runs * pairs * 2))
             channel += vectors * 4
         }
+        precondition(channel >= outputs, "a lane for every output")
         self.outputs = outputs
         self.runs = runs
         self.pairs = pairs

@@ -4,7 +4,7 @@ import CSIMD
 ///
 /// The plane is interleaved with itself one row further down, so that a dot product takes two rows at once and the
 /// last row of the window two columns: 5 products for 9 taps, 13 for 25, 14 for 27. Filters stay in registers.
-struct QS8FirstLayer: Sendable {
+final class QS8FirstLayer: Sendable {
     enum Window: Sendable {
         case three, five, threeColours
 
@@ -53,7 +53,7 @@ struct QS8FirstLayer: Sendable {
         for tap in order { taps += weights[tap * outputs..<(tap + 1) * outputs] }
         filter = QS8Filter(
             weights: taps, runs: 1, runLength: order.count, outputs: outputs, bias: bias,
-            multipliers: multipliers, panels: window.panels)
+            multipliers: multipliers, panels: QS8Tiling.panels(outputs, window.panels))
         self.input = input
         self.output = output
         self.padding = padding

@@ -29,19 +29,19 @@ package struct QS8Plane: Equatable, Sendable {
         (row + border) * rowPitch + (column + border) * channels
     }
 
-    /// Writes zeros into the border.
+    /// Writes zeros into the border, before anything is written inside: whole vectors reach into there, and into the slack.
     package func clearBorder(_ plane: UnsafeMutablePointer<Int16>) {
         guard border > 0 else { return }
-        let edge = border * channels
+        let edge = border &* channels
+        let pitch = rowPitch
+        zero(plane, count: border &* pitch &+ edge)
         // The right edge of a row and the left edge of the next are one run.
-        zero(plane, count: offset(0, 0))
-        var start = plane + (offset(1, 0) &- 2 &* edge)
+        var start = plane + (border &* pitch &+ edge &+ width &* channels)
         for _ in 1..<max(height, 1) {
             zero(start, count: 2 &* edge)
-            start += rowPitch
+            start += pitch
         }
-        let end = offset(height - 1, width)
-        zero(plane + end, count: storage - QS8Plane.slack - end)
+        zero(start, count: border &* pitch &+ edge)
     }
 
     /// The channels of `[row][column][lanes]` numbers to where channel 0 of `target` is.
@@ -71,24 +71,22 @@ package struct QS8Plane: Equatable, Sendable {
         }
     }
 
+    /// At least `count` numbers, and at most seven more.
     @inline(__always)
     private func zero(_ start: UnsafeMutablePointer<Int16>, count: Int) {
+        let zeros = lanes_zeros()
         var p = start
         let end = start + count
-        while p + 32 <= end {
-            lanes_store(p, .zero)
-            lanes_store(p + 8, .zero)
-            lanes_store(p + 16, .zero)
-            lanes_store(p + 24, .zero)
+        while p + 24 < end {
+            lanes_store(p, zeros)
+            lanes_store(p + 8, zeros)
+            lanes_store(p + 16, zeros)
+            lanes_store(p + 24, zeros)
             p += 32
         }
-        while p + 8 <= end {
-            lanes_store(p, .zero)
-            p += 8
-        }
         while p < end {
-            p.pointee = 0
-            p += 1
+            lanes_store(p, zeros)
+            p += 8
         }
     }
 }

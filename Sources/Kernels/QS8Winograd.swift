@@ -4,7 +4,7 @@ import CSIMD
 ///
 /// Tiles of 4x4 outputs go through in groups: input transform, 36 matrix products, output transform. The last
 /// tile of a row or column ends with the picture and computes some outputs a second time, so no tile is partial.
-struct QS8Winograd: Sendable {
+final class QS8Winograd: Sendable {
     let filter: QS8WinogradFilter
     let input: QS8Plane
     let output: QS8Plane

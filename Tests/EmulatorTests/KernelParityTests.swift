@@ -72,7 +72,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.flatten()
                 for outputs in [120, 84] { $0.dense(outputs) }
                 $0.dense(10, logits: true)
-            }, limits: [0: 1.251, 2: 0.621, 5: 0.728, 6: 1.01]),
+            }, limits: [0: 0.830, 2: 0.616, 5: 0.713, 6: 0.833]),
         KernelCase(
             name: "convnet",
             build: {
@@ -83,7 +83,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.flatten()
                 $0.dense(128)
                 $0.dense(10, logits: true)
-            }, limits: [0: 0.849, 2: 0.248, 5: 0.684]),
+            }, limits: [0: 0.810, 2: 0.248, 5: 0.683]),
         KernelCase(
             name: "resnet8",
             build: {
@@ -101,7 +101,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.averagePool()
                 $0.flatten()
                 $0.dense(10, logits: true)
-            }, limits: [0: 1.241, 1: 0.290, 2: 0.288, 4: 0.607, 5: 0.273, 7: 0.821, 9: 0.607, 10: 0.266, 12: 0.704]),
+            }, limits: [0: 1.160, 1: 0.289, 2: 0.288, 4: 0.606, 5: 0.273, 7: 0.810, 9: 0.607, 10: 0.265, 12: 0.695]),
         KernelCase(
             name: "mobilenet",
             build: {
@@ -115,7 +115,7 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.averagePool()
                 $0.flatten()
                 $0.dense(10, logits: true)
-            }, height: 14, width: 14, channels: 3, limits: [0: 0.848, 1: 1.447, 2: 0.688, 3: 1.935, 4: 0.675]),
+            }, height: 14, width: 14, channels: 3, limits: [0: 0.815, 1: 1.324, 2: 0.683, 3: 1.834, 4: 0.667]),
         KernelCase(
             name: "coloured and pooled",
             build: {
@@ -153,6 +153,20 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
                 $0.flatten()
                 $0.dense(4, logits: true)
             }, height: 16, width: 15),
+        KernelCase(
+            name: "five by five, first and pooled, and bands of every width",
+            build: {
+                $0.convolution(9, 5, padding: 1)
+                $0.maxPool()
+                $0.depthwise(3, padding: 1, relu: false)
+                $0.depthwise(3, stride: 2, padding: 1)
+                $0.depthwise(3, stride: 2, padding: 1)
+                $0.depthwise(3, padding: 1)
+                $0.convolution(20, 1)
+                $0.flatten()
+                $0.dense(17)
+                $0.dense(4, logits: true)
+            }, height: 19, width: 25),
     ]
 }
 

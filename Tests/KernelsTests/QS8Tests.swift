@@ -150,6 +150,19 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         }
     }
 
+    @Test("5x5 of one channel, pooled: every count of channels and width", arguments: [1, 2, 3, 6, 7, 8, 13, 20], sweep)
+    func pooledFirst(outputs: Int, width: Int) {
+        for padding in 0...2 {
+            let r = Convolution(
+                height: 8, width: 2 * width + 5 - 2 * padding, channels: 1, outputs: outputs, kernelHeight: 5,
+                kernelWidth: 5, padding: padding, border: 1, low: -255, high: 255, pools: true, range: -255...255
+            ).results(seed: UInt64(width))
+            #expect(r.kernel.count == (4 + 2 * padding) / 2 * width * outputs)
+            #expect(r.kernel == r.reference)
+            #expect(r.borderIsClean)
+        }
+    }
+
     static let kernels: [Convolution] = {
         var cases: [Convolution] = []
         for (kernelHeight, kernelWidth) in [(1, 1), (1, 3), (3, 1), (2, 2), (3, 3), (5, 5), (7, 7), (5, 2)] {
@@ -290,10 +303,12 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         }
     }
 
-    @Test("inputs without sign: sums in 16 bits", arguments: [1, 8, 13, 32], [(1, 5), (2, 3), (3, 1), (6, 7), (9, 8)])
-    func narrow(channels: Int, size: (Int, Int)) {
+    @Test(
+        "bands of every width, and the rows that are left below them", arguments: [1, 8, 13, 32],
+        [(1, 5), (2, 3), (3, 1), (4, 4), (5, 10), (6, 7), (9, 8), (7, 14), (8, 18), (13, 15)])
+    func bands(channels: Int, size: (Int, Int)) {
         for stride in 1...2 {
-            for (range, extreme) in [(0...127, false), (0...127, true), (0...60, false), (127...127, true)] {
+            for (range, extreme) in [(0...127, false), (0...127, true), (-127...127, false), (-255...255, true)] {
                 check(channels, (3, 3), stride, 1, height: size.0, width: size.1, range: range, extreme: extreme)
             }
         }
@@ -317,8 +332,7 @@ private let sweep = [1, 2, 3, 7, 8, 9, 17]
         let layer = QS8Depthwise(
             weights: weights, bias: bias, multipliers: multipliers, low: -100, high: 127,
             kernelHeight: kernel.0, kernelWidth: kernel.1, stride: stride, padding: padding,
-            input: input, output: output,
-            inputRange: min(range.lowerBound, 0)...range.upperBound)
+            input: input, output: output)
         var source = [Int16](repeating: 0, count: input.storage)
         for y in 0..<height {
             for i in 0..<width * channels {

@@ -46,6 +46,29 @@ LANES_STORE lanes_store_high(void *_Nonnull p, lanes v) {
     __builtin_memcpy(p, &high, 8);
 }
 
+// Zeros that the compiler does not know: it would make a call of a loop that stores zeros, which costs more than the
+// few vectors of a border.
+static inline __attribute__((always_inline, unused)) lanes lanes_zeros(void) {
+    int32_t zero = 0;
+    __asm__("" : "+r"(zero));
+    return (lanes)zero;
+}
+
+// One of the four lanes.
+LANES_STORE lanes_store_lane(void *_Nonnull p, lanes v, int lane) {
+    int32_t x = v[lane];
+    __builtin_memcpy(p, &x, 4);
+}
+
+// Eight bytes from p below eight bytes from q.
+LANES_LOAD lanes_load_halves(const void *_Nonnull p, const void *_Nonnull q) {
+    typedef int64_t two __attribute__((ext_vector_type(2)));
+    int64_t low, high;
+    __builtin_memcpy(&low, p, 8);
+    __builtin_memcpy(&high, q, 8);
+    return (lanes)(two){low, high};
+}
+
 // A pair of 16-bit numbers in each of the four lanes.
 LANES_LOAD lanes_splat_pair(const int16_t *_Nonnull p) {
     int32_t v;
@@ -103,23 +126,6 @@ LANES_OP lanes_extend_high_i16(lanes a) {
     return __builtin_convertvector(((lanes_i16)a).hi, lanes);
 }
 
-// The same of numbers without sign.
-LANES_OP lanes_extend_low_u16(lanes a) {
-    typedef uint16_t half __attribute__((ext_vector_type(4)));
-    typedef uint16_t u __attribute__((ext_vector_type(8)));
-    typedef uint32_t wide __attribute__((ext_vector_type(4)));
-    half low = ((u)a).lo;
-    return (lanes)__builtin_convertvector(low, wide);
-}
-
-LANES_OP lanes_extend_high_u16(lanes a) {
-    typedef uint16_t half __attribute__((ext_vector_type(4)));
-    typedef uint16_t u __attribute__((ext_vector_type(8)));
-    typedef uint32_t wide __attribute__((ext_vector_type(4)));
-    half high = ((u)a).hi;
-    return (lanes)__builtin_convertvector(high, wide);
-}
-
 // The four lower (higher) 16-bit numbers of a and b in turn: a0 b0 a1 b1 …
 LANES_OP lanes_interleave_low(lanes a, lanes b) {
     return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 0, 8, 1, 9, 2, 10, 3, 11);
@@ -127,6 +133,11 @@ LANES_OP lanes_interleave_low(lanes a, lanes b) {
 
 LANES_OP lanes_interleave_high(lanes a, lanes b) {
     return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)b, 4, 12, 5, 13, 6, 14, 7, 15);
+}
+
+// The four lower 16-bit numbers of a and the four higher ones in turn: a0 a4 a1 a5 …
+LANES_OP lanes_interleave_halves(lanes a) {
+    return (lanes)__builtin_shufflevector((lanes_i16)a, (lanes_i16)a, 0, 4, 1, 5, 2, 6, 3, 7);
 }
 
 LANES_OP lanes_add_i16(lanes a, lanes b) {
