@@ -16,6 +16,9 @@ void deai_parallel(int threads, void (*body)(void *context, int thread, int thre
 /// How many threads the library's parallel loops take when called from this thread.
 void deai_set_threads(int threads);
 
+/// Asks the system to back this memory with large pages; without effect where it has none.
+void deai_prefer_large_pages(void *memory, size_t bytes);
+
 /// Where the channels of an image stand: blocks of `lanes` neighbours; distances in floats.
 typedef struct {
     ptrdiff_t image, block, row, pixel;
