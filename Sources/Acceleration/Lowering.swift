@@ -44,6 +44,9 @@ final class Lowering {
     var pooledGradients: [Int: PooledGradient] = [:]
     /// Of the batches that were normalised, by the value.
     var statistics: [Int: LoweredStatistics] = [:]
+    /// What the gradients of a normalisation's scale and shift are made of, where it was summed before they are asked for; by
+    /// the gradient of the scale.
+    var normalizationSums: [Int: Storage] = [:]
     /// Sums that the ReLU gradient after them makes.
     var deferredSums: Set<Int> = []
     /// Whether convolutions may use the kernels with images in lanes.

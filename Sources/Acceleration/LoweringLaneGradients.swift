@@ -162,11 +162,15 @@ extension Lowering {
         let ((x, source), (dy, slopes)) = (image, gradient)
         let library = library
         let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
-        let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
+        // Turning the slopes pays where each is used by several taps, and a few of them do not turn any faster.
+        let isTurned = winograd == nil && sizes.kernel_height > 1 && sizes.output_height * sizes.output_width >= 128
+        let turnedCount = isTurned ? withUnsafePointer(to: sizes) { deai_lane_turned_scratch($0) } : 0
+        let turned = turnedCount > 0 ? Storage(byteCount: turnedCount * library.threads * 4) : nil
+        let touches = [x.storage, dy.storage, parts] + [winograd?.storage, turned].compactMap { $0 }
         let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
         add(name, groups: source.groups, touches) {
             let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
-            let parts = parts.floats
+            let (parts, scratch) = (parts.floats, turned?.floats)
             return { thread in
                 let mine = parts + thread * part
                 let behind = bias ? mine + count : nil
@@ -175,6 +179,9 @@ extension Lowering {
                 withUnsafePointer(to: sizes) {
                     if let winograd {
                         deai_winograd_gradient($0, x, dy, mine, behind, winograd.part(thread), first, end)
+                    } else if let scratch {
+                        deai_lane_turned_filter_gradient(
+                            $0, x, dy, mine, behind, scratch + thread * turnedCount, first, end)
                     } else {
                         deai_lane_filter_gradient($0, x, dy, mine, behind, first, end)
                     }

@@ -144,11 +144,12 @@ struct WinogradScratch {
 
     init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
         guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.stride == 1, sizes.channels >= 8,
-            sizes.filters >= 8,
-            !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
+            sizes.filters >= 8
         else { return nil }
-        partCount =
-            (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
+        let count = withUnsafePointer(to: sizes) {
+            gradient ? deai_winograd_gradient_scratch($0) : deai_winograd_scratch($0)
+        }
+        partCount = (count + 15) / 16 * 16
         storage = Storage(byteCount: partCount * threads * 4)
     }
 
