@@ -51,27 +51,34 @@ INLINE void gradient_columns(
         gradient_tile(c, x, dy, filter, row, 1, first, filters, stride, first_group, end_group, adding);
 }
 
+INLINE void clear_gradients(const deai_lane_convolution *c, float *filter, float *bias) {
+    for (ptrdiff_t i = 0; i < (ptrdiff_t)c->kernel_height * c->kernel_width * c->channels * c->filters; i++)
+        filter[i] = 0;
+    if (bias)
+        for (int f = 0; f < c->filters; f++) bias[f] = 0;
+}
+
 DEAI_CLONES void deai_lane_filter_gradient(
-    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
-    int end_group) {
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int adding,
+    int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     for (int f = 0, width; f < c.filters; f += width) {
         width = tile_width(c.filters - f);
         if (c.stride == 1)
-            WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, 1, first_group, end_group, 0))
+            WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, 1, first_group, end_group, adding))
         else
-            WITH_WIDTH(width, gradient_columns(&c, x, dy, filter, f, filters, c.stride, first_group, end_group, 0))
+            WITH_WIDTH(
+                width, gradient_columns(&c, x, dy, filter, f, filters, c.stride, first_group, end_group, adding))
     }
-    if (bias) bias_gradient(&c, dy, bias, first_group, end_group);
+    if (bias) bias_gradient(&c, dy, bias, adding, first_group, end_group);
 }
 
 DEAI_CLONES void deai_lane_pooled_filter_gradient(
     const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
-    float *filter, float *bias, float *scratch, int first_group, int end_group) {
+    float *filter, float *bias, float *scratch, int adding, int first_group, int end_group) {
     deai_lane_convolution c = *conv;
     c.y.group = 0;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)c.kernel_height * c.kernel_width * c.channels * c.filters; i++) filter[i] = 0;
-    for (int f = 0; f < c.filters; f++) bias[f] = 0;
+    if (!adding) clear_gradients(&c, filter, bias);
     for (int group = first_group; group < end_group; group++) {
         deai_pool_backward(pool, dy, places, scratch, group, group + 1);
         for (int f = 0, width; f < c.filters; f += width) {
@@ -109,12 +116,10 @@ ptrdiff_t deai_lane_turned_scratch(const deai_lane_convolution *conv) {
 
 DEAI_CLONES void deai_lane_turned_filter_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
-    int first_group, int end_group) {
+    int adding, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const int most = turned_rows(&c), width = c.output_width, taps = c.kernel_height * c.kernel_width;
-    for (ptrdiff_t i = 0; i < (ptrdiff_t)taps * c.channels * c.filters; i++) filter[i] = 0;
-    if (bias)
-        for (int f = 0; f < c.filters; f++) bias[f] = 0;
+    if (!adding) clear_gradients(&c, filter, bias);
     for (int group = first_group; group < end_group; group++)
         for (int top = 0; top < c.output_height; top += most) {
             const int count = c.output_height - top < most ? c.output_height - top : most;

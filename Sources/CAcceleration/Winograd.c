@@ -12,19 +12,6 @@ ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv) {
     return POINTS * (pair_step(conv) + image_step(conv, band_of(conv)));
 }
 
-// G x, from three numbers (or vectors) to six.
-#define WIDEN(number, a, b, c, out) \
-    { \
-        const number even = SIXTH * ((a) + (c)), odd = SIXTH * (b); \
-        const number near = TWENTYFOURTH * (a) + SIXTH * (c), far = TWELFTH * (b); \
-        out(0) = 0.25f * (a); \
-        out(1) = -even - odd; \
-        out(2) = odd - even; \
-        out(3) = near + far; \
-        out(4) = near - far; \
-        out(5) = (c); \
-    }
-
 // U = G g Gᵀ for each pair of channel and filter: [36][channels][filters].
 INLINE void transform_filter(const float *filter, ptrdiff_t pairs, ptrdiff_t step, float *u) {
     ptrdiff_t i = 0;
@@ -57,16 +44,6 @@ INLINE void transform_filter(const float *filter, ptrdiff_t pairs, ptrdiff_t ste
         }
     }
 }
-
-// Aᵀ m, from six vectors to four.
-#define NARROW(m, out) \
-    { \
-        const v16 sum1 = m(1) + m(2), odd1 = m(1) - m(2), sum2 = m(3) + m(4), odd2 = m(3) - m(4); \
-        out(0, m(0) + sum1 + sum2) \
-        out(1, odd1 + 2 * odd2) \
-        out(2, sum1 + 4 * sum2) \
-        out(3, odd1 + 8 * odd2 + m(5)) \
-    }
 
 // Aᵀ (U ⊙ V, summed over channels) A for some filters at some tiles.
 INLINE void results(

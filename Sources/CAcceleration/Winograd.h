@@ -24,6 +24,29 @@ INLINE ptrdiff_t image_step(const deai_lane_convolution *c, int band) { return (
 #define TWELFTH (1.0f / 12)
 #define TWENTYFOURTH (1.0f / 24)
 
+// G x, from three numbers (or vectors) to six.
+#define WIDEN(number, a, b, c, out) \
+    { \
+        const number even = SIXTH * ((a) + (c)), odd = SIXTH * (b); \
+        const number near = TWENTYFOURTH * (a) + SIXTH * (c), far = TWELFTH * (b); \
+        out(0) = 0.25f * (a); \
+        out(1) = -even - odd; \
+        out(2) = odd - even; \
+        out(3) = near + far; \
+        out(4) = near - far; \
+        out(5) = (c); \
+    }
+
+// Aᵀ m, from six vectors to four.
+#define NARROW(m, out) \
+    { \
+        const v16 sum1 = m(1) + m(2), odd1 = m(1) - m(2), sum2 = m(3) + m(4), odd2 = m(3) - m(4); \
+        out(0, m(0) + sum1 + sum2) \
+        out(1, odd1 + 2 * odd2) \
+        out(2, sum1 + 4 * sum2) \
+        out(3, odd1 + 8 * odd2 + m(5)) \
+    }
+
 // Bᵀ x, from six vectors to six.
 #define SPREAD(d, out) \
     { \

@@ -128,12 +128,13 @@ INLINE void narrow_filter(const deai_lane_convolution *c, const float *s, float 
 
 DEAI_CLONES void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
-    int first_group, int end_group) {
+    int adding, int finish, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const int tiles = tiles_of(&c), most = band_of(&c), width = padded(&c);
     float *s = scratch, *v = s + POINTS * sum_step(&c), *z = v + POINTS * image_step(&c, most);
-    for (ptrdiff_t i = 0; i < POINTS * sum_step(&c); i++) s[i] = 0;
-    if (bias)
+    if (!adding)
+        for (ptrdiff_t i = 0; i < POINTS * sum_step(&c); i++) s[i] = 0;
+    if (bias && !adding)
         for (int f = 0; f < c.filters; f++) bias[f] = 0;
     for (int group = first_group; group < end_group; group++) {
         const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
@@ -149,5 +150,5 @@ DEAI_CLONES void deai_winograd_gradient(
                     for (int f = 0; f < c.filters; f++) bias[f] += z[7 * slope + (ptrdiff_t)k * width + f];
         }
     }
-    narrow_filter(&c, s, filter);
+    if (finish) narrow_filter(&c, s, filter);
 }

@@ -232,6 +232,31 @@ struct OpCase: Sendable, CustomStringConvertible {
         #expect(executor.stepNames.allSatisfy { !$0.name.contains("ref") })
     }
 
+    /// Few images and no gradients: convolutions of blocks of channels by Winograd's method.
+    @Test(arguments: [(1, 14, 32, 64, 1), (2, 7, 16, 32, 1), (3, 10, 48, 16, 0), (1, 28, 16, 48, 1)], [1, 2, 3])
+    func networksInUseAgree(_ sizes: (Int, Int, Int, Int, Int), threads: Int) throws {
+        let (images, size, channels, filters, padding) = sizes
+        let testCase = OpCase("conv2d", [[images, size, size, channels], [3, 3, channels, filters], [filters]]) {
+            relu(conv2d($0[0], $0[1], $0[2], padding: padding)) + conv2d($0[0], $0[1], padding: padding)
+        }
+        let graph = Graph()
+        let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
+        let result = testCase.build(leaves)
+        let plan = try Plan(graph, outputs: leaves + [result])
+        let portable = PortableExecutor(plan)
+        let accelerated = try AcceleratedExecutor(plan, threads: threads, kernels: .own)
+        let names = accelerated.stepNames.map { $0.name }
+        // The library's blocks have sixteen channels where it uses AVX-512.
+        #expect(names.count { $0.contains("winograd") } == 2 || !names.contains { $0.contains("avx512") })
+        for (leaf, numbers) in zip(leaves, testCase.leaves()) {
+            try portable.write(numbers, to: leaf)
+            try accelerated.write(numbers, to: leaf)
+        }
+        portable.run()
+        for _ in 0..<2 { accelerated.run() }
+        try compare(accelerated.read(result), portable.read(result), testCase, "result")
+    }
+
     @Test func threadsAreChecked() throws {
         let plan = try Plan(Graph(), outputs: [])
         #expect(throws: AccelerationError.threads(0)) { try AcceleratedExecutor(plan, threads: 0) }

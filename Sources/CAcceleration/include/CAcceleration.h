@@ -102,15 +102,15 @@ void deai_lane_strided_input_gradient(
 /// turned[u][v][f][c] = filter[height - 1 - u][width - 1 - v][c][f].
 void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned);
 
-/// Gradients of filter (HWIO) and bias (may be null) over some groups, written, not added; any stride.
+/// Gradients of filter (HWIO) and bias (may be null) over some groups, written, or added where `adding`; any stride.
 void deai_lane_filter_gradient(
-    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
-    int end_group);
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int adding,
+    int first_group, int end_group);
 
 /// The same, faster for kernels of several taps over many places: with whole vectors of filters in the lanes.
 void deai_lane_turned_filter_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
-    int first_group, int end_group);
+    int adding, int first_group, int end_group);
 
 /// Floats of scratch that a thread needs for it; 0 where it does not apply.
 ptrdiff_t deai_lane_turned_scratch(const deai_lane_convolution *conv);
@@ -119,7 +119,7 @@ ptrdiff_t deai_lane_turned_scratch(const deai_lane_convolution *conv);
 /// stays in `scratch` (planes of one group as in `conv.y`; `pool.x.image` must be 0) and in the cache.
 void deai_lane_pooled_filter_gradient(
     const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
-    float *filter, float *bias, float *scratch, int first_group, int end_group);
+    float *filter, float *bias, float *scratch, int adding, int first_group, int end_group);
 
 /// What follows a convolution by Winograd's method.
 enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
@@ -131,14 +131,25 @@ void deai_winograd(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after, float *y,
     uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
 
-/// The same as `deai_lane_filter_gradient`.
+/// The same as `deai_lane_filter_gradient`. The sums for the filter stay in `scratch` between calls; with `finish` the
+/// filter is made of them.
 void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
-    int first_group, int end_group);
+    int adding, int finish, int first_group, int end_group);
 
 /// Floats of scratch that a thread needs for either.
 ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv);
 ptrdiff_t deai_winograd_gradient_scratch(const deai_lane_convolution *conv);
+
+/// The convolution by Winograd's method with channels in lanes, [image][block of 16 channels][row][column][16] without any
+/// border: `conv.x.group` is from image to image, `conv.x.plane` from block to block. Channels and filters are multiples of
+/// sixteen, the bias may be null. Some filters at some tiles of four by four results, for each image.
+void deai_winograd_blocked(
+    const deai_lane_convolution *conv, int images, const float *x, const float *filter, const float *bias, int rectified,
+    float *y, float *scratch, int first_filter, int end_filter, int first_tile, int end_tile);
+
+/// Floats of scratch that a thread needs for it.
+ptrdiff_t deai_winograd_blocked_scratch(const deai_lane_convolution *conv);
 
 /// Between row-major images [n][h][w][c] and planes.
 void deai_lanes_from_rows(
