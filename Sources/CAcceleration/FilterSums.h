@@ -28,8 +28,9 @@ INLINE void transpose(v16 v[16]) {
 #undef LIST
 }
 
-// The slopes of `count` filters (then zeros) at one place, turned: a vector of filters for each image, `width` apart.
-INLINE void turn_slopes(const float *dy, ptrdiff_t plane, int count, float *out, ptrdiff_t width) {
+// `count` vectors (then zeros) that are `plane` apart, turned: sixteen vectors `width` apart. Of slopes at a place, a vector
+// of filters for each image.
+INLINE void turn(const float *dy, ptrdiff_t plane, int count, float *out, ptrdiff_t width) {
     v16 v[16];
     if (count >= 16)
         UNROLL for (int f = 0; f < 16; f++) v[f] = *(const v16 *)(dy + f * plane);

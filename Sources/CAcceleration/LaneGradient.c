@@ -126,7 +126,7 @@ DEAI_CLONES void deai_lane_turned_filter_gradient(
             for (int f = 0; f < c.filters; f += 16)
                 for (int place = 0; place < count * width; place++) {
                     const float *slope = dy + group * c.y.group + f * c.y.plane + (top + place / width) * c.y.row;
-                    turn_slopes(
+                    turn(
                         slope + place % width * 16, c.y.plane, 16, scratch + (ptrdiff_t)place * 16 * c.filters + f,
                         c.filters);
                 }

@@ -41,7 +41,7 @@ INLINE void load_slopes(
             const int row = top + r, column = left + q;
             float *to = &slopes[r][q][0][0];
             if (row >= 4 * i && row < c->output_height && column >= 4 * j && column < c->output_width)
-                turn_slopes(dy + row * c->y.row + column * 16, c->y.plane, count, to, 16);
+                turn(dy + row * c->y.row + column * 16, c->y.plane, count, to, 16);
             else
                 for (int n = 0; n < 16; n++) *(v16 *)(to + n * 16) = (v16){0};
         }
