@@ -2,7 +2,7 @@
 
 // How many tiles are transformed together: as many as the second level of the cache has room for beside the filters.
 INLINE int band_of(const deai_lane_convolution *c) {
-    const int tiles = tiles_of(c), some = 128 / c->channels & ~1;
+    const int tiles = tiles_of(c), some = 64 / c->channels & ~1;
     return some < 2 ? 2 : some < tiles ? some : tiles;
 }
 
