@@ -8,7 +8,7 @@ import Testing
 /// runner-up, is as small as that, the two decide differently, both rightly, and the gradients behind have nothing in
 /// common. So images that stand near a tie are drawn again until none does, by what the portable executor finds.
 struct DecidedLeaves {
-    /// Of the largest number of the same value: 340 roundings, above thirty times of what Winograd's method is off.
+    /// Of the largest number of the same value: 340 roundings, over ten times of what Winograd's method is off.
     static let margin: Float = 4e-5
 
     private let leaves: [Value]
