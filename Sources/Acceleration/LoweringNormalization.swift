@@ -150,10 +150,8 @@ extension Lowering {
         let scale: Int
         let shift: Int
         let epsilon: Float
-        let dy: Int
-        let x: Int
-        let mean: Int
-        let variance: Int
+        let (dy, x): (Int, Int)
+        let (mean, variance): (Int, Int)
     }
 
     /// Those that an input gradient among the users of `index`, or their users, takes; nil where they cannot be made here.
