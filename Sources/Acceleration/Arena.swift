@@ -1,3 +1,5 @@
+import CAcceleration
+
 /// The memory of a plan: one block in which arrays that are never needed together lie over each other.
 final class Arena {
     let byteCount: Int
@@ -29,9 +31,15 @@ final class Arena {
 }
 
 extension Storage {
-    /// Zeroed memory at the start of a page.
+    /// A kernel goes through dozens of planes at once, more than a processor knows small pages.
+    private static let largePage = 1 << 21
+
+    /// Zeroed memory at the start of a page, a large one where there is use for it and the system has them.
     static func aligned(byteCount: Int) -> UnsafeMutableRawPointer {
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: max(byteCount, 1), alignment: 4096)
+        let isLarge = byteCount >= largePage
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: max(byteCount, 1), alignment: isLarge ? largePage : 4096)
+        if isLarge { deai_prefer_large_pages(memory, byteCount) }
         memory.initializeMemory(as: UInt8.self, repeating: 0, count: max(byteCount, 1))
         return memory
     }

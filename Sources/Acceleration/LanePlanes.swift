@@ -54,14 +54,11 @@ struct LanePlanes: Equatable {
     }
     var strides: deai_planes { deai_planes(group: channels * plane, plane: plane, row: row) }
 
-    func fromRows(_ library: Library, _ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> (
-        Int
-    ) -> Void {
+    func fromRows(_ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> GroupCall {
         {
             let (source, target) = (rows.floats, lanes.floats + origin)
             let strides = strides
-            return { thread in
-                let range = library.share(of: groups, thread: thread)
+            return { _, range, _ in
                 withUnsafePointer(to: strides) {
                     deai_lanes_from_rows(
                         source, Int32(height), Int32(width), Int32(channels), $0, target,
@@ -71,14 +68,11 @@ struct LanePlanes: Equatable {
         }
     }
 
-    func toRows(_ library: Library, _ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> (
-        Int
-    ) -> Void {
+    func toRows(_ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> GroupCall {
         {
             let (source, target) = (lanes.floats + origin, rows.floats)
             let strides = strides
-            return { thread in
-                let range = library.share(of: groups, thread: thread)
+            return { _, range, _ in
                 withUnsafePointer(to: strides) {
                     deai_rows_from_lanes(
                         source, Int32(height), Int32(width), Int32(channels), $0, target,

@@ -44,6 +44,9 @@ final class Lowering {
     var pooledGradients: [Int: PooledGradient] = [:]
     /// Of the batches that were normalised, by the value.
     var statistics: [Int: LoweredStatistics] = [:]
+    /// What the gradients of a normalisation's scale and shift are made of, where it was summed before they are asked for; by
+    /// the gradient of the scale.
+    var normalizationSums: [Int: Storage] = [:]
     /// Sums that the ReLU gradient after them makes.
     var deferredSums: Set<Int> = []
     /// Whether convolutions may use the kernels with images in lanes.
@@ -203,14 +206,14 @@ final class Lowering {
         var source = held[index][0]
         if let lanes = target.layout.lanes {
             source = try tensor(index, as: .rowMajor(shape(index)))
-            add(
-                "to lanes", groups: lanes.groups, [source.storage, target.storage],
-                lanes.fromRows(library, source.storage, target.storage))
+            addGroups(
+                "to lanes", lanes.groups, [source.storage, target.storage],
+                lanes.fromRows(source.storage, target.storage))
         } else if let lanes = source.layout.lanes {
             if target.layout == .rowMajor(shape(index)) {
-                add(
-                    "from lanes", groups: lanes.groups, [source.storage, target.storage],
-                    lanes.toRows(library, source.storage, target.storage))
+                addGroups(
+                    "from lanes", lanes.groups, [source.storage, target.storage],
+                    lanes.toRows(source.storage, target.storage))
             } else {
                 source = try tensor(index, as: .rowMajor(shape(index)))
                 add("reorder", [source.storage, target.storage], reorder(source, target))

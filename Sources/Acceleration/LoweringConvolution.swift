@@ -25,8 +25,12 @@ extension Lowering {
         let filter = description.descriptor(dnnl_query_weights_md)
         let result = description.descriptor(dnnl_query_dst_md)
         let x = try tensor(inputs[0], as: Layout(image, axes: Layout.imageAxes, shape: shape(inputs[0])))
-        let f = try tensor(inputs[1], as: Layout(filter, axes: Layout.filterAxes, shape: shape(inputs[1])))
         let y = Tensor(Layout(result, axes: Layout.imageAxes, shape: node.shape))
+        if try lowerBlockedWinograd(index, convolution, x, y) {
+            hold(rectifier ?? index, y)
+            return true
+        }
+        let f = try tensor(inputs[1], as: Layout(filter, axes: Layout.filterAxes, shape: shape(inputs[1])))
         var arguments = [
             (DNNL_ARG_SRC, image, x.storage), (DNNL_ARG_WEIGHTS, filter, f.storage),
             (DNNL_ARG_DST, result, y.storage),

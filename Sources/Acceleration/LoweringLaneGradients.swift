@@ -27,13 +27,11 @@ extension Lowering {
         sizes.x = deai_strides(target.strides)
         sizes.y = deai_strides(source.strides)
         let places = pool.places
-        let library = library
-        add("lanes maxPool2dScatter", groups: target.groups, [dy.storage, dx.storage, places]) {
+        addGroups("lanes maxPool2dScatter", target.groups, [dy.storage, dx.storage, places]) {
             let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
             let places = places.pointer.assumingMemoryBound(to: UInt8.self)
             let sizes = sizes
-            return { thread in
-                let range = library.share(of: target.groups, thread: thread)
+            return { _, range, _ in
                 withUnsafePointer(to: sizes) {
                     deai_pool_backward($0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
                 }
@@ -122,7 +120,8 @@ extension Lowering {
             (dy, slopes) = try lanes(node.inputs[1])
         }
         let part = (filter.count + filter[3] + 15) / 16 * 16
-        let parts = Storage(byteCount: part * library.threads * 4)
+        // A thread without images leaves its part as it is from the start: zero.
+        let parts = Storage(byteCount: part * library.threads * 4, lasting: source.groups < library.threads)
         let df = Tensor(.rowMajor(filter))
         let db = Tensor(.rowMajor([filter[3]]))
         let sizes = deai_lane_convolution(
@@ -162,21 +161,30 @@ extension Lowering {
         let ((x, source), (dy, slopes)) = (image, gradient)
         let library = library
         let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
-        let touches = [x.storage, dy.storage, parts] + (winograd.map { [$0.storage] } ?? [])
+        // Turning the slopes pays where each is used by several taps, or where adding up lanes takes as long.
+        let isTurned = winograd == nil && (sizes.kernel_height > 1 || sizes.output_height * sizes.output_width < 128)
+        let turnedCount = isTurned ? withUnsafePointer(to: sizes) { deai_lane_turned_scratch($0) } : 0
+        let turned = turnedCount > 0 ? Storage(byteCount: turnedCount * library.threads * 4) : nil
+        let touches = [x.storage, dy.storage, parts] + [winograd?.storage, turned].compactMap { $0 }
         let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
-        add(name, groups: source.groups, touches) {
+        addGroups(name, source.groups, touches) {
             let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
-            let parts = parts.floats
-            return { thread in
+            let (parts, scratch) = (parts.floats, turned?.floats)
+            return { thread, range, isFirst in
                 let mine = parts + thread * part
                 let behind = bias ? mine + count : nil
-                let range = library.share(of: source.groups, thread: thread)
+                let isLast = range.upperBound == library.share(of: source.groups, thread: thread).upperBound
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+                let adding: Int32 = isFirst ? 0 : 1
                 withUnsafePointer(to: sizes) {
                     if let winograd {
-                        deai_winograd_gradient($0, x, dy, mine, behind, winograd.part(thread), first, end)
+                        deai_winograd_gradient(
+                            $0, x, dy, mine, behind, winograd.part(thread), adding, isLast ? 1 : 0, first, end)
+                    } else if let scratch {
+                        deai_lane_turned_filter_gradient(
+                            $0, x, dy, mine, behind, scratch + thread * turnedCount, adding, first, end)
                     } else {
-                        deai_lane_filter_gradient($0, x, dy, mine, behind, first, end)
+                        deai_lane_filter_gradient($0, x, dy, mine, behind, adding, first, end)
                     }
                 }
             }
@@ -198,19 +206,18 @@ extension Lowering {
         pool.x.image = 0
         pool.y = deai_strides(target.strides)
         let touches = [x.storage, pooled.dy.storage, places, parts, scratch]
-        add("lanes maxPool2dScatter+conv2dFilterGradient", groups: source.groups, touches) {
+        addGroups("lanes maxPool2dScatter+conv2dFilterGradient", source.groups, touches) {
             let (x, dy) = (x.storage.floats + source.origin, pooled.dy.storage.floats + target.origin)
             let (parts, scratch) = (parts.floats, scratch.floats)
             let places = places.pointer.assumingMemoryBound(to: UInt8.self)
             let pool = pool
-            return { thread in
+            return { thread, range, isFirst in
                 let mine = parts + thread * part
-                let range = library.share(of: source.groups, thread: thread)
                 withUnsafePointer(to: sizes) { sizes in
                     withUnsafePointer(to: pool) {
                         deai_lane_pooled_filter_gradient(
                             sizes, $0, x, dy, places, mine, mine + count, scratch + thread * scratchCount,
-                            Int32(range.lowerBound), Int32(range.upperBound))
+                            isFirst ? 0 : 1, Int32(range.lowerBound), Int32(range.upperBound))
                     }
                 }
             }

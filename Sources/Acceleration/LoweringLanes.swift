@@ -54,22 +54,21 @@ extension Lowering {
             kernel_width: Int32(filter[1]), stride: 1, padding: Int32(convolution.padding),
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
-        let library = library
         let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches =
             [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
-        add(name, groups: source.groups, touches) {
+        addGroups(name, source.groups, touches) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
             let (f, b) = (f.storage.floats, b.storage.floats)
             let places = keepsPlaces ? places.pointer.assumingMemoryBound(to: UInt8.self) : nil
-            return { thread in
-                let range = library.share(of: source.groups, thread: thread)
+            return { thread, range, isFirst in
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
                         deai_winograd(
-                            $0, x, f, b, Int32(DEAI_POOLED), y, places, winograd.part(thread), 1, first, end)
+                            $0, x, f, b, Int32(DEAI_POOLED), y, places, winograd.part(thread),
+                            isFirst ? 1 : 0, first, end)
                     } else {
                         deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
                     }
@@ -144,11 +143,12 @@ struct WinogradScratch {
 
     init?(_ sizes: deai_lane_convolution, gradient: Bool, threads: Int) {
         guard sizes.kernel_height == 3, sizes.kernel_width == 3, sizes.stride == 1, sizes.channels >= 8,
-            sizes.filters >= 8,
-            !gradient || (sizes.channels % 4 == 0 && sizes.filters % 4 == 0)
+            sizes.filters >= 8
         else { return nil }
-        partCount =
-            (withUnsafePointer(to: sizes) { deai_winograd_scratch($0, gradient ? 1 : 0) } + 15) / 16 * 16
+        let count = withUnsafePointer(to: sizes) {
+            gradient ? deai_winograd_gradient_scratch($0) : deai_winograd_scratch($0)
+        }
+        partCount = (count + 15) / 16 * 16
         storage = Storage(byteCount: partCount * threads * 4)
     }
 

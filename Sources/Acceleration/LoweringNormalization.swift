@@ -145,26 +145,67 @@ extension Lowering {
         return true
     }
 
-    /// The gradients of scale and shift, which one pass makes; `index` is one of both.
-    func lowerNormalizationSums(_ index: Int) throws(AccelerationError) -> Bool {
-        var pair: (scale: Int, shift: Int)?
+    /// The gradients of scale and shift of a normalisation; `dy` and `x` are the gradient of its result and what it took.
+    private struct NormalizationGradients {
+        let scale: Int
+        let shift: Int
+        let epsilon: Float
+        let (dy, x): (Int, Int)
+        let (mean, variance): (Int, Int)
+    }
+
+    /// Those that an input gradient among the users of `index`, or their users, takes; nil where they cannot be made here.
+    private func normalizationGradients(near index: Int) -> NormalizationGradients? {
         for user in uses.users[index] + uses.users[index].flatMap({ uses.users[$0] }) {
             guard case .batchNormInputGradient = node(user).op else { continue }
             // The sum comes with all its axes and is reshaped.
-            let (scale, shift) = (node(user).inputs[5], node(node(user).inputs[6]).inputs.first)
-            if let shift, scale == index || shift == index { pair = (scale, shift) }
+            guard let shift = node(node(user).inputs[6]).inputs.first else { continue }
+            let scale = node(user).inputs[5]
+            guard case .batchNormScaleGradient(let epsilon) = node(scale).op, case .sum = node(shift).op else { continue }
+            let inputs = node(scale).inputs
+            guard [scale, shift, inputs[0]].contains(index), node(shift).inputs[0] == inputs[0], fitsLanes(shape(inputs[1])),
+                isInLanes(inputs[1]), held[scale].isEmpty, held[shift].isEmpty
+            else { continue }
+            return NormalizationGradients(
+                scale: scale, shift: shift, epsilon: epsilon, dy: inputs[0], x: inputs[1], mean: inputs[2],
+                variance: inputs[3])
         }
-        guard let pair, case .batchNormScaleGradient(let epsilon) = node(pair.scale).op,
-            case .sum = node(pair.shift).op
-        else { return false }
-        let inputs = node(pair.scale).inputs
-        guard node(pair.shift).inputs[0] == inputs[0], fitsLanes(shape(inputs[1])), isInLanes(inputs[1]),
-            held[pair.scale].isEmpty, held[pair.shift].isEmpty
-        else { return false }
-        let (dy, slopes) = try lanes(inputs[0])
-        let (x, source) = try lanes(inputs[1])
-        let (mean, variance) = (try channelVector(inputs[2]), try channelVector(inputs[3]))
-        let sums = Storage(byteCount: source.groups * source.channels * 8)
+        return nil
+    }
+
+    /// The gradients of scale and shift, which one pass makes; `index` is one of both.
+    func lowerNormalizationSums(_ index: Int) throws(AccelerationError) -> Bool {
+        guard let gradients = normalizationGradients(near: index), gradients.dy != index else { return false }
+        let (_, source) = try lanes(gradients.x)
+        let sums: Storage
+        if let made = normalizationSums[gradients.scale] {
+            sums = made
+        } else {
+            sums = Storage(byteCount: source.groups * source.channels * 8)
+            try addNormalizationSums(gradients, sums)
+        }
+        let variance = try channelVector(gradients.variance)
+        let scale = Tensor(.rowMajor(shape(gradients.scale)))
+        let shift = Tensor(.rowMajor(shape(gradients.shift)))
+        add("batchNorm gradients", [sums, variance, scale.storage, shift.storage]) {
+            let (sums, variance) = (sums.floats, variance.floats)
+            let (scale, shift) = (scale.storage.floats, shift.storage.floats)
+            return {
+                deai_lane_normalization_gradients(
+                    sums, Int32(source.groups), Int32(source.channels), variance, gradients.epsilon, shift, scale)
+            }
+        }
+        hold(gradients.scale, scale)
+        hold(gradients.shift, shift)
+        return true
+    }
+
+    private func addNormalizationSums(
+        _ gradients: NormalizationGradients, _ sums: Storage
+    ) throws(AccelerationError) {
+        let (dy, slopes) = try lanes(gradients.dy)
+        let (x, source) = try lanes(gradients.x)
+        let mean = try channelVector(gradients.mean)
         let (extent, slopeStrides, strides) = (source.extent, slopes.strides, source.strides)
         addGroups("lanes batchNorm sums", source.groups, [dy.storage, x.storage, mean, sums]) {
             let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
@@ -176,19 +217,6 @@ extension Lowering {
                     Int32(range.upperBound))
             }
         }
-        let scale = Tensor(.rowMajor(shape(pair.scale)))
-        let shift = Tensor(.rowMajor(shape(pair.shift)))
-        add("batchNorm gradients", [sums, variance, scale.storage, shift.storage]) {
-            let (sums, variance) = (sums.floats, variance.floats)
-            let (scale, shift) = (scale.storage.floats, shift.storage.floats)
-            return {
-                deai_lane_normalization_gradients(
-                    sums, Int32(source.groups), Int32(source.channels), variance, epsilon, shift, scale)
-            }
-        }
-        hold(pair.scale, scale)
-        hold(pair.shift, shift)
-        return true
     }
 
     func lowerNormalizationInputGradient(_ index: Int, epsilon: Float) throws(AccelerationError) -> Bool {
@@ -279,21 +307,35 @@ extension Lowering {
         let border = borderWanted(index)
         let y = Tensor(.lanes(node(index).shape, border: border), lasting: border > 0)
         let target = LanePlanes(node(index).shape, border: border)
-        let touches = [left.storage, y.storage] + [right, mask].compactMap { $0?.tensor.storage }
-        addGroups(name, target.groups, touches) {
+        // A normalisation that takes this gradient finds its sums made.
+        var normalized: (tensor: Tensor, planes: LanePlanes)?
+        var mean: Storage?
+        var sums: Storage?
+        if above != nil, let gradients = normalizationGradients(near: index), gradients.dy == index {
+            normalized = try lanes(gradients.x)
+            mean = try channelVector(gradients.mean)
+            sums = Storage(byteCount: target.groups * target.channels * 8)
+            normalizationSums[gradients.scale] = sums
+        }
+        let touches =
+            [left.storage, y.storage] + [right, mask, normalized].compactMap { $0?.tensor.storage }
+            + [mean, sums].compactMap { $0 }
+        addGroups(name + (sums == nil ? "" : "+batchNorm sums"), target.groups, touches) {
             let (left, y) = (left.storage.floats + leftPlanes.origin, y.storage.floats + target.origin)
-            let added = right.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
-            let above = mask.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
-            let extent = target.extent
-            let strides = (
-                leftPlanes.strides, right?.planes.strides ?? deai_planes(), mask?.planes.strides ?? deai_planes(),
-                target.strides
-            )
+            let others = [right, mask, normalized].map { value in
+                value.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+            }
+            let (mean, sums) = (mean?.floats, sums?.floats)
+            let strides = [right, mask, normalized].map { $0?.planes.strides ?? deai_planes() }
+            let addition = deai_lane_addition(
+                extent: target.extent, a: leftPlanes.strides, b: strides[0], above: strides[1], y: target.strides,
+                x: strides[2], rectified: isRectified ? 1 : 0)
             return { _, range, _ in
-                var (extent, strides) = (extent, strides)
-                deai_lane_add(
-                    &extent, &strides.0, left, &strides.1, added, &strides.2, above, &strides.3, y,
-                    isRectified ? 1 : 0, Int32(range.lowerBound), Int32(range.upperBound))
+                withUnsafePointer(to: addition) {
+                    deai_lane_add(
+                        $0, left, others[0], others[1], y, others[2], mean, sums, Int32(range.lowerBound),
+                        Int32(range.upperBound))
+                }
             }
         }
         hold(index, y)

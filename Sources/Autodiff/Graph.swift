@@ -63,6 +63,11 @@ public struct Value {
     /// Place in `graph.nodes`.
     public let index: Int
 
+    package init(graph: Graph, index: Int) {
+        self.graph = graph
+        self.index = index
+    }
+
     public var node: Graph.Node { graph.nodes[index] }
     public var shape: Shape { graph.nodes[index].shape }
     public var op: Op { graph.nodes[index].op }

@@ -172,27 +172,52 @@ DEAI_CLONES void deai_lane_normalization_input_gradient(
         }
 }
 
+// One row of a sum, and what the gradients of a normalisation of `line` need of it.
+INLINE void add_row(
+    const float *left, const float *right, const float *mask, float *to, const float *line, int width, int rectified,
+    float mean, v16 *plain, v16 *tilted) {
+    const v16 middle = splat16(mean);
+    for (int j = 0; j < width; j++) {
+        v16 v = *(const v16 *)(left + j * 16);
+        if (right) v += *(const v16 *)(right + j * 16);
+        if (rectified) v = (v16)((i16x)v & ~(v <= 0));
+        if (mask) v = (v16)((i16x)v & (*(const v16 *)(mask + j * 16) > 0));
+        *(v16 *)(to + j * 16) = v;
+        if (line) {
+            *plain += v;
+            *tilted += v * (*(const v16 *)(line + j * 16) - middle);
+        }
+    }
+}
+
 DEAI_CLONES void deai_lane_add(
-    const deai_extent *extent, const deai_planes *a_planes, const float *a, const deai_planes *b_planes,
-    const float *b, const deai_planes *above_planes, const float *above, const deai_planes *y_planes, float *y,
-    int rectified, int first_group, int end_group) {
-    const deai_extent e = *extent;
-    const deai_planes pa = *a_planes, pb = *b_planes, pm = *above_planes, py = *y_planes;
+    const deai_lane_addition *addition, const float *a, const float *b, const float *above, float *y, const float *x,
+    const float *mean, float *sums, int first_group, int end_group) {
+    const deai_lane_addition n = *addition;
+    const deai_extent e = n.extent;
     for (int group = first_group; group < end_group; group++)
-        for (int c = 0; c < e.channels; c++)
+        for (int c = 0; c < e.channels; c++) {
+            const float middle = sums ? mean[c] : 0;
+            v16 plain = {0}, tilted = {0};
             for (int i = 0; i < e.height; i++) {
-                const float *left = a + group * pa.group + c * pa.plane + i * pa.row;
-                const float *right = b ? b + group * pb.group + c * pb.plane + i * pb.row : 0;
-                const float *mask = above ? above + group * pm.group + c * pm.plane + i * pm.row : 0;
-                float *to = y + group * py.group + c * py.plane + i * py.row;
-                for (int j = 0; j < e.width; j++) {
-                    v16 v = *(const v16 *)(left + j * 16);
-                    if (right) v += *(const v16 *)(right + j * 16);
-                    if (rectified) v = (v16)((i16x)v & ~(v <= 0));
-                    if (mask) v = (v16)((i16x)v & (*(const v16 *)(mask + j * 16) > 0));
-                    *(v16 *)(to + j * 16) = v;
-                }
+                const float *left = a + group * n.a.group + c * n.a.plane + i * n.a.row;
+                const float *right = b ? b + group * n.b.group + c * n.b.plane + i * n.b.row : 0;
+                const float *mask = above ? above + group * n.above.group + c * n.above.plane + i * n.above.row : 0;
+                const float *line = sums ? x + group * n.x.group + c * n.x.plane + i * n.x.row : 0;
+                float *to = y + group * n.y.group + c * n.y.plane + i * n.y.row;
+                if (mask && line && right)
+                    add_row(left, right, mask, to, line, e.width, 0, middle, &plain, &tilted);
+                else if (mask && line)
+                    add_row(left, 0, mask, to, line, e.width, 0, middle, &plain, &tilted);
+                else
+                    add_row(left, right, mask, to, line, e.width, n.rectified, middle, &plain, &tilted);
             }
+            if (sums) {
+                float *target = sums + ((ptrdiff_t)group * e.channels + c) * 2;
+                target[0] = sum_of(plain);
+                target[1] = sum_of(tilted);
+            }
+        }
 }
 
 DEAI_CLONES void deai_lane_plane_sums(

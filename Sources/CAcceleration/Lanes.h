@@ -32,7 +32,7 @@ INLINE float total(float *v) {
 
 // Sums of dy over images, rows and columns.
 INLINE void bias_gradient(
-    const deai_lane_convolution *c, const float *dy, float *bias, int first_group, int end_group) {
+    const deai_lane_convolution *c, const float *dy, float *bias, int adding, int first_group, int end_group) {
     for (int f = 0; f < c->filters; f++) {
         v16 even = {0}, odd = {0};
         for (int group = first_group; group < end_group; group++)
@@ -47,7 +47,7 @@ INLINE void bias_gradient(
             }
         float lanes[16];
         *(v16 *)lanes = even + odd;
-        bias[f] = total(lanes);
+        bias[f] = adding ? bias[f] + total(lanes) : total(lanes);
     }
 }
 

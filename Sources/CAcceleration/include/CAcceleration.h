@@ -16,6 +16,9 @@ void deai_parallel(int threads, void (*body)(void *context, int thread, int thre
 /// How many threads the library's parallel loops take when called from this thread.
 void deai_set_threads(int threads);
 
+/// Asks the system to back this memory with large pages; without effect where it has none.
+void deai_prefer_large_pages(void *memory, size_t bytes);
+
 /// Where the channels of an image stand: blocks of `lanes` neighbours; distances in floats.
 typedef struct {
     ptrdiff_t image, block, row, pixel;
@@ -99,16 +102,24 @@ void deai_lane_strided_input_gradient(
 /// turned[u][v][f][c] = filter[height - 1 - u][width - 1 - v][c][f].
 void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned);
 
-/// Gradients of filter (HWIO) and bias (may be null) over some groups, written, not added; any stride.
+/// Gradients of filter (HWIO) and bias (may be null) over some groups, written, or added where `adding`; any stride.
 void deai_lane_filter_gradient(
-    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int first_group,
-    int end_group);
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int adding,
+    int first_group, int end_group);
+
+/// The same, faster for kernels of several taps over many places: with whole vectors of filters in the lanes.
+void deai_lane_turned_filter_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
+    int adding, int first_group, int end_group);
+
+/// Floats of scratch that a thread needs for it; 0 where it does not apply.
+ptrdiff_t deai_lane_turned_scratch(const deai_lane_convolution *conv);
 
 /// The same from the gradient of the pooled result, for a first layer, whose own gradient nobody else needs: it
 /// stays in `scratch` (planes of one group as in `conv.y`; `pool.x.image` must be 0) and in the cache.
 void deai_lane_pooled_filter_gradient(
     const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
-    float *filter, float *bias, float *scratch, int first_group, int end_group);
+    float *filter, float *bias, float *scratch, int adding, int first_group, int end_group);
 
 /// What follows a convolution by Winograd's method.
 enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
@@ -120,13 +131,25 @@ void deai_winograd(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after, float *y,
     uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
 
-/// The same as `deai_lane_filter_gradient`; channels and filters must be multiples of four.
+/// The same as `deai_lane_filter_gradient`. The sums for the filter stay in `scratch` between calls; with `finish` the
+/// filter is made of them.
 void deai_winograd_gradient(
     const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, float *scratch,
-    int first_group, int end_group);
+    int adding, int finish, int first_group, int end_group);
 
 /// Floats of scratch that a thread needs for either.
-ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv, int gradient);
+ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv);
+ptrdiff_t deai_winograd_gradient_scratch(const deai_lane_convolution *conv);
+
+/// The convolution by Winograd's method with channels in lanes, [image][block of 16 channels][row][column][16] without any
+/// border: `conv.x.group` is from image to image, `conv.x.plane` from block to block. Channels and filters are multiples of
+/// sixteen, the bias may be null. Some filters at some tiles of four by four results, for each image.
+void deai_winograd_blocked(
+    const deai_lane_convolution *conv, int images, const float *x, const float *filter, const float *bias, int rectified,
+    float *y, float *scratch, int first_filter, int end_filter, int first_tile, int end_tile);
+
+/// Floats of scratch that a thread needs for it.
+ptrdiff_t deai_winograd_blocked_scratch(const deai_lane_convolution *conv);
 
 /// Between row-major images [n][h][w][c] and planes.
 void deai_lanes_from_rows(
@@ -181,10 +204,15 @@ void deai_lane_normalization_input_gradient(
     int end_group);
 
 /// y = a + b, at least 0 when `rectified`, and 0 where `above` (may be null) is not above 0; b may be null.
+/// Where y is the gradient of a normalised x, `sums` (may be null) gets what `deai_lane_normalization_sums` gives.
+typedef struct {
+    deai_extent extent;
+    deai_planes a, b, above, y, x;
+    int rectified;
+} deai_lane_addition;
 void deai_lane_add(
-    const deai_extent *extent, const deai_planes *a_planes, const float *a, const deai_planes *b_planes,
-    const float *b, const deai_planes *above_planes, const float *above, const deai_planes *y_planes, float *y,
-    int rectified, int first_group, int end_group);
+    const deai_lane_addition *addition, const float *a, const float *b, const float *above, float *y, const float *x,
+    const float *mean, float *sums, int first_group, int end_group);
 
 /// rows[image][channel] = sum of the plane; and the way back, every number of a plane the same.
 void deai_lane_plane_sums(
