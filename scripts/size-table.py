@@ -43,5 +43,5 @@ print(f"{run.name}: .deai {ours[0]:,} bytes (gzip {ours[1]:,})")
 for name, (plain, packed) in rows.items():
     print(f"  {name:22} {plain:>9,} ({plain / ours[0]:.2f} x)   gzip {packed:>9,} ({packed / ours[0]:.2f} x)")
 smallest = all(min(row) > ours[0] for row in rows.values())
-print("  .deai is the smallest, without gzip even of those with it" if smallest else "  .deai is NOT the smallest", flush=True)
+print(f"  .deai is {'the' if smallest else 'NOT the'} smallest, plain against all others with and without gzip", flush=True)
 sys.exit(0 if smallest else 1)
