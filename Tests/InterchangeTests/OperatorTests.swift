@@ -47,9 +47,13 @@ import Testing
         }
         let total = passed.removeValue(forKey: "") ?? 0
         #expect(total > 0 && refused.count == expected.count)
-        print("ONNX \(part): \(total) of \(total + refused.count) graphs pass, \(refused.count) are refused by name")
-        print("  " + passed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
-        for (name, message) in refused.sorted(by: { $0.key < $1.key }) { print("  refused \(name): \(message)") }
+        // In one piece, as other parts print at the same time.
+        var lines = [
+            "ONNX \(part): \(total) of \(total + refused.count) graphs pass, \(refused.count) are refused by name",
+            "  " + passed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "),
+        ]
+        lines += refused.sorted { $0.key < $1.key }.map { "  refused \($0.key): \($0.value)" }
+        print(lines.joined(separator: "\n"))
     }
 
     /// Borders of maxima are read as zeros, which is right for numbers that are not negative.

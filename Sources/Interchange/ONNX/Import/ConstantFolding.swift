@@ -29,7 +29,8 @@ enum ConstantFolding {
         switch node.operation {
         case "Identity": return try tensor(0)
         case "Dropout":
-            try checkDropout(node, opset, ratio: inputs.count > 1 ? inputs[1] : nil, training: inputs.count > 2 ? inputs[2] : nil)
+            try checkDropout(
+                node, opset, ratio: inputs.count > 1 ? inputs[1] : nil, training: inputs.count > 2 ? inputs[2] : nil)
             return try tensor(0)
         case "Cast": return try cast(node, try tensor(0))
         case "Shape":
@@ -75,7 +76,8 @@ enum ConstantFolding {
             for next in try all().dropFirst() { result = try arithmetic(node, result, next, limits) }
             return result
         case "Clip":
-            return try clip(node, try tensor(0), low: inputs.count > 1 ? inputs[1] : nil, high: inputs.count > 2 ? inputs[2] : nil)
+            return try clip(
+                node, try tensor(0), low: inputs.count > 1 ? inputs[1] : nil, high: inputs.count > 2 ? inputs[2] : nil)
         case "Where":
             let condition = try tensor(0)
             let shape = try broadcast(

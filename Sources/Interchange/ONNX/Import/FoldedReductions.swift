@@ -71,7 +71,9 @@ extension ConstantFolding {
     static func checkDropout(
         _ node: GraphNode, _ opset: Int, ratio: ConstantTensor?, training: ConstantTensor?
     ) throws(ONNXError) {
-        let isTraining = opset < 7 ? node.integer("is_test", default: 0) == 0 : training?.floats.contains { $0 != 0 } ?? false
+        let isTraining =
+            opset < 7
+            ? node.integer("is_test", default: 0) == 0 : training?.floats.contains { $0 != 0 } ?? false
         if isTraining, ratio?.floats.allSatisfy({ $0 == 0 }) != true {
             throw node.fail("it drops numbers: the model was exported for training; export it for inference")
         }
