@@ -131,8 +131,10 @@ let package = Package(
         tests("Export"),
         tests(
             "Interchange",
-            ["Inference", "Kernels", "NeuralNetwork", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
-            resources: [.copy("Vectors")]),
+            [
+                "Autodiff", "Inference", "Kernels", "NeuralNetwork",
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ], resources: [.copy("Vectors")]),
         tests("InternetComputer"),
         tests("Emulator", ["CWasmtime", "Digests", "Images", "Inference", "Kernels", "NeuralNetwork"]),
         tests("Upload", ["InternetComputer"]),

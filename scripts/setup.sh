@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(libpng-dev zlib1g-dev libsqlite3-dev libdnnl-dev dataset-fashion-mnist)
+packages=(libpng-dev zlib1g-dev libsqlite3-dev libdnnl-dev dataset-fashion-mnist libonnx-testdata)
 wasmtime_version=50.0.1
 library=.deps/libwasmtime.so
 

@@ -1,4 +1,4 @@
-"""One line of the size table: model.deai against what onnxruntime makes of float.onnx; called by size-table.sh."""
+"""One part of the size table: model.deai against what others make of float.onnx; called by size-table.sh."""
 import gzip
 import json
 import logging
@@ -35,8 +35,13 @@ for name, layout in (("onnxruntime QDQ", QuantFormat.QDQ), ("onnxruntime QOperat
         weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
     )
     sizes[name] = path.read_bytes()
-ours = len(sizes["deai"])
-print(f"{run.name}: .deai {ours:,} bytes (gzip {len(gzip.compress(sizes.pop('deai'), 9)):,})")
-for name, data in sizes.items():
-    packed = len(gzip.compress(data, 9))
-    print(f"  {name:22} {len(data):>9,} ({len(data) / ours:.2f} x)   gzip {packed:>9,} ({packed / ours:.2f} x)", flush=True)
+if (folder / "model.tflite").exists():
+    sizes["TensorFlow TFLite"] = (folder / "model.tflite").read_bytes()
+rows = {name: (len(data), len(gzip.compress(data, 9))) for name, data in sizes.items()}
+ours = rows.pop("deai")
+print(f"{run.name}: .deai {ours[0]:,} bytes (gzip {ours[1]:,})")
+for name, (plain, packed) in rows.items():
+    print(f"  {name:22} {plain:>9,} ({plain / ours[0]:.2f} x)   gzip {packed:>9,} ({packed / ours[0]:.2f} x)")
+smallest = all(min(row) > ours[0] for row in rows.values())
+print(f"  .deai is {'the' if smallest else 'NOT the'} smallest, plain against all others with and without gzip", flush=True)
+sys.exit(0 if smallest else 1)

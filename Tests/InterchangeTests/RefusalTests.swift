@@ -59,10 +59,19 @@ import Testing
 
     static let cases: [Case] = [
         Case("circle", says: "node “flat”", "circle") { $0.graph.node[0].input = ["logits"] },
+        Case("circle of two", says: "node “scores”", "circle") {
+            $0.graph.node[0] = node("Add", "flat", ["image", "back"], "f")
+            $0.graph.node.append(node("Identity", "loop", ["logits"], "back"))
+            $0.graph.node.swapAt(0, 1)
+        },
         Case("missing initialiser", says: "node “scores”", "“weights”", "stored") { $0.graph.initializer = [] },
         Case("value made twice", says: "node “scores”", "twice") { $0.graph.node[1].output = ["f"] },
         Case("dynamic rows", says: "“image”", "dimension 2", "“h”") {
             $0.graph.input[0].type.tensorType.shape.dim[2].dimParam = "h"
+        },
+        Case("shape that the image decides", says: "node “flat”", "Reshape", "constant") {
+            $0.graph.node[0] = node("Reshape", "flat", ["image", "sizes"], "f")
+            $0.graph.node.append(node("Relu", "decide", ["image"], "sizes"))
         },
         Case("no shape", says: "“image”", "shape") { $0.graph.input[0].type.tensorType.clearShape() },
         Case("two inputs", says: "2 inputs", "other") {
@@ -109,6 +118,26 @@ import Testing
             $0.graph.initializer.append(shape)
             $0.graph.node.insert(node("ConstantOfShape", "big", ["shape"], "b"), at: 0)
         },
+        Case("many large constants", says: "node “copy", "limit") {
+            var shape = ONNXTensorProto()
+            shape.name = "shape"
+            shape.dataType = 7
+            shape.dims = [1]
+            shape.int64Data = [1 << 24]
+            $0.graph.initializer.append(shape)
+            for index in 0..<8 {
+                $0.graph.node.insert(node("ConstantOfShape", "copy \(index)", ["shape"], "c\(index)"), at: 0)
+            }
+        },
+        Case("large picture again and again", says: "node “relu", "activations") {
+            for axis in 2...3 { $0.graph.input[0].type.tensorType.shape.dim[axis].dimValue = 1 << 12 }
+            var before = "image"
+            for index in 0..<9 {
+                $0.graph.node.insert(node("Relu", "relu \(index)", [before], "r\(index)"), at: index)
+                before = "r\(index)"
+            }
+            $0.graph.node[9].input = [before]
+        },
         Case("future operators", says: "operator set 99") { $0.opsetImport[0].version = 99 },
         Case("function call", says: "node “scores”", "function") {
             var function = ONNXFunctionProto()
@@ -144,5 +173,31 @@ import Testing
             try ONNXImporter().read(bytes, name: "small", folder: folder)
         }
         for part in refused.says { #expect(error?.description.contains(part) == true, "\(error?.description ?? "")") }
+    }
+
+    /// A link beside the model leads out of its folder: the data behind it are not read.
+    @Test func linksOutOfTheFolderAreRefused() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("deai-link-\(UUID().uuidString)")
+        let inner = folder.appendingPathComponent("model")
+        try FileManager.default.createDirectory(at: inner, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data(count: 48).write(to: folder.appendingPathComponent("secret.bin"))
+        try FileManager.default.createSymbolicLink(
+            at: inner.appendingPathComponent("weights.bin"), withDestinationURL: folder.appendingPathComponent("secret.bin"))
+        try Data(count: 48).write(to: inner.appendingPathComponent("own.bin"))
+        for (location, isRead) in [("own.bin", true), ("weights.bin", false)] {
+            var model = Self.small
+            Self.external(&model, location)
+            let bytes: [UInt8] = try model.serializedBytes()
+            if isRead {
+                _ = try ONNXImporter().read(bytes, name: "small", folder: inner.path)
+            } else {
+                let error = #expect(throws: ONNXError.self) {
+                    try ONNXImporter().read(bytes, name: "small", folder: inner.path)
+                }
+                #expect(error?.description.contains("“weights” of the ONNX model") == true)
+                #expect(error?.description.contains("outside") == true)
+            }
+        }
     }
 }

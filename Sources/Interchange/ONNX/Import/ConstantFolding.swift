@@ -1,9 +1,19 @@
 /// Computes nodes whose inputs are all known: the arithmetic on shapes and weights that exporters leave behind.
 enum ConstantFolding {
+    /// What is folded and may not depend on the image.
+    static let operations = [
+        "Constant", "Shape", "Size", "Gather", "Slice", "Expand", "ConstantOfShape", "Range", "Where", "Equal", "Max",
+        "Min", "Pow", "Mod", "Neg", "Abs", "Floor", "Ceil", "Sqrt", "Reciprocal", "ReduceProd", "ReduceSum",
+        "ReduceMin", "ReduceMax", "DequantizeLinear",
+    ]
+
     /// The outputs of a node, or nil when this is no operation that is folded.
     static func fold(
         _ node: GraphNode, _ inputs: [ConstantTensor?], opset: Int, limits: ONNXLimits
     ) throws(ONNXError) -> ConstantTensor? {
+        func all() throws(ONNXError) -> [ConstantTensor] {
+            try inputs.indices.map { place throws(ONNXError) in try tensor(place) }
+        }
         func tensor(_ place: Int) throws(ONNXError) -> ConstantTensor {
             guard place < inputs.count, let value = inputs[place] else { throw node.fail("input \(place) is missing") }
             return value
@@ -17,7 +27,11 @@ enum ConstantFolding {
             return node.integers(attribute)
         }
         switch node.operation {
-        case "Identity", "Dropout": return try tensor(0)
+        case "Identity": return try tensor(0)
+        case "Dropout":
+            try checkDropout(
+                node, opset, ratio: inputs.count > 1 ? inputs[1] : nil, training: inputs.count > 2 ? inputs[2] : nil)
+            return try tensor(0)
         case "Cast": return try cast(node, try tensor(0))
         case "Shape":
             let shape = try tensor(0).shape
@@ -42,7 +56,7 @@ enum ConstantFolding {
             let order = try permutation(node, rank: x.shape.count)
             let (indexes, shape) = transposition(of: x.shape, by: order)
             return x.picking(indexes, shape: shape)
-        case "Concat": return try concat(node, try inputs.indices.map { place throws(ONNXError) in try tensor(place) }, limits)
+        case "Concat": return try concat(node, try all(), opset: opset, limits)
         case "Gather": return try gather(node, try tensor(0), try tensor(1), limits)
         case "Slice":
             return try slice(
@@ -54,15 +68,23 @@ enum ConstantFolding {
             return x.picking(broadcastWalk(x.shape, to: shape), shape: shape)
         case "ConstantOfShape": return try constantOfShape(node, try tensor(0), limits)
         case "Range": return try range(node, try tensor(0), try tensor(1), try tensor(2), limits)
-        case "Add", "Sub", "Mul", "Div", "Max", "Min", "Equal", "Pow", "Mod":
+        case "Add", "Sub", "Mul", "Div", "Equal", "Pow", "Mod":
+            try checkBroadcast(node, opset)
             return try arithmetic(node, try tensor(0), try tensor(1), limits)
+        case "Max", "Min":
+            var result = try tensor(0)
+            for next in try all().dropFirst() { result = try arithmetic(node, result, next, limits) }
+            return result
+        case "Clip":
+            return try clip(
+                node, try tensor(0), low: inputs.count > 1 ? inputs[1] : nil, high: inputs.count > 2 ? inputs[2] : nil)
         case "Where":
             let condition = try tensor(0)
             let shape = try broadcast(
                 node, try broadcast(node, condition.shape, try tensor(1).shape, limits), try tensor(2).shape, limits)
             return try choose(node, condition, try tensor(1), try tensor(2), shape)
         case "Neg", "Floor", "Ceil", "Sqrt", "Reciprocal", "Abs": return try unary(node, try tensor(0))
-        case "ReduceProd", "ReduceSum", "ReduceMin", "ReduceMax":
+        case "ReduceProd", "ReduceSum", "ReduceMin", "ReduceMax", "ReduceMean":
             return try reduce(node, try tensor(0), axes: try integers(1, or: "axes"))
         case "DequantizeLinear":
             return try dequantize(node, try tensor(0), try tensor(1), inputs.count > 2 ? inputs[2] : nil)

@@ -23,14 +23,16 @@ extension Convolution {
             throw source.fail("strides \(window.strideHeight) and \(window.strideWidth) differ")
         }
         let edges = window.edges
-        let padding = max(edges.top, edges.left, edges.bottom, edges.right)
-        if edges == Edges(top: padding, left: padding, bottom: padding, right: padding),
+        var padding = max(edges.top, edges.left, edges.bottom, edges.right)
+        if padding < window.height, edges == Edges(top: padding, left: padding, bottom: padding, right: padding),
             window.height == window.width, window.dilationHeight == window.dilationWidth
         {
             return self
         }
         let height = (window.height - 1) * window.dilationHeight + 1
         let width = (window.width - 1) * window.dilationWidth + 1
+        // A border must be smaller than its kernel; both grow by a ring until it is.
+        padding += max(0, 1 + edges.top + edges.bottom - height - padding)
         let kernel = height + 2 * padding - edges.top - edges.bottom
         guard kernel == width + 2 * padding - edges.left - edges.right else {
             throw source.fail(

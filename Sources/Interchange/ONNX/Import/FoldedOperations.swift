@@ -19,10 +19,10 @@ extension ConstantFolding {
     }
 
     static func concat(
-        _ node: GraphNode, _ parts: [ConstantTensor], _ limits: ONNXLimits
+        _ node: GraphNode, _ parts: [ConstantTensor], opset: Int, _ limits: ONNXLimits
     ) throws(ONNXError) -> ConstantTensor {
         guard let first = parts.first, !first.shape.isEmpty else { throw node.fail("it has nothing to join") }
-        let axis = try axisIndex(node, node.integer("axis", default: 0), rank: first.shape.count)
+        let axis = try axisIndex(node, node.integer("axis", default: opset < 4 ? 1 : 0), rank: first.shape.count)
         var shape = first.shape
         shape[axis] = 0
         for part in parts {
@@ -119,10 +119,17 @@ extension ConstantFolding {
         _ node: GraphNode, _ start: ConstantTensor, _ limit: ConstantTensor, _ delta: ConstantTensor,
         _ limits: ONNXLimits
     ) throws(ONNXError) -> ConstantTensor {
-        guard let start = start.integers?.first, let limit = limit.integers?.first, let delta = delta.integers?.first,
-            delta != 0
-        else {
-            throw node.fail("only ranges of whole numbers are supported")
+        guard start.count == 1, limit.count == 1, delta.count == 1, delta.floats[0] != 0 else {
+            throw node.fail("a range needs a start, a limit and a step that is not 0")
+        }
+        guard let start = start.integers?[0], let limit = limit.integers?[0], let delta = delta.integers?[0] else {
+            let (first, step) = (start.floats[0], delta.floats[0])
+            let count = ((limit.floats[0] - first) / step).rounded(.up)
+            guard count < Float(limits.elements) else {
+                throw node.fail("the range is not shorter than the limit of \(limits.elements) numbers")
+            }
+            let numbers = (0..<max(0, Int(count))).map { first + Float($0) * step }
+            return ConstantTensor(shape: [numbers.count], floats: numbers)
         }
         let (distance, overflow) = limit.subtractingReportingOverflow(start)
         guard !overflow, distance.magnitude / delta.magnitude < limits.elements else {
@@ -144,11 +151,12 @@ extension ConstantFolding {
     ) throws(ONNXError) -> ConstantTensor {
         let shape = try broadcast(node, a.shape, b.shape, limits)
         let (left, right) = (broadcastWalk(a.shape, to: shape), broadcastWalk(b.shape, to: shape))
+        let operation = node.operation == "Mod" && node.integer("fmod", default: 0) != 0 ? "FMod" : node.operation
         if let x = a.integers, let y = b.integers {
             var result: [Int] = []
             result.reserveCapacity(left.count)
             for (i, j) in zip(left, right) {
-                guard let value = wholeNumber(node.operation, x[i], y[j]) else {
+                guard let value = wholeNumber(operation, x[i], y[j]) else {
                     throw node.fail("\(x[i]) and \(y[j]) have no result")
                 }
                 result.append(value)
@@ -160,7 +168,8 @@ extension ConstantFolding {
             return ConstantTensor(shape: shape, integers: zip(left, right).map { x[$0] == y[$1] ? 1 : 0 })
         }
         let rule: (Float, Float) -> Float
-        switch node.operation {
+        switch operation {
+        case "FMod": rule = { $0.truncatingRemainder(dividingBy: $1) }
         case "Add": rule = { $0 + $1 }
         case "Sub": rule = { $0 - $1 }
         case "Mul": rule = { $0 * $1 }
@@ -174,7 +183,7 @@ extension ConstantFolding {
     }
 
     /// Nil where the result does not fit or does not exist.
-    private static func wholeNumber(_ operation: String, _ x: Int, _ y: Int) -> Int? {
+    static func wholeNumber(_ operation: String, _ x: Int, _ y: Int) -> Int? {
         func exact(_ pair: (partialValue: Int, overflow: Bool)) -> Int? { pair.overflow ? nil : pair.partialValue }
         switch operation {
         case "Add": return exact(x.addingReportingOverflow(y))
@@ -187,6 +196,16 @@ extension ConstantFolding {
         case "Mod":
             guard y != 0, let rest = exact(x.remainderReportingOverflow(dividingBy: y)) else { return nil }
             return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest
+        case "FMod": return y == 0 ? nil : exact(x.remainderReportingOverflow(dividingBy: y))
+        case "Pow":
+            guard y >= 0 else { return x == 1 ? 1 : nil }
+            // 0, 1 and -1 aside, more than 63 factors do not fit.
+            var result = 1
+            for _ in 0..<(x.magnitude < 2 ? min(y, 2 + y % 2) : y) {
+                guard let product = exact(result.multipliedReportingOverflow(by: x)) else { return nil }
+                result = product
+            }
+            return result
         default: return nil
         }
     }
@@ -223,34 +242,6 @@ extension ConstantFolding {
             default: { 1 / $0 }
             }
         return ConstantTensor(shape: x.shape, floats: x.floats.map(rule))
-    }
-
-    static func reduce(_ node: GraphNode, _ x: ConstantTensor, axes: [Int]?) throws(ONNXError) -> ConstantTensor {
-        guard let values = x.integers else { throw node.fail("it is folded for whole numbers only") }
-        var reduced = Set(x.shape.indices)
-        if let axes, !axes.isEmpty {
-            reduced = []
-            for axis in axes { reduced.insert(try axisIndex(node, axis, rank: x.shape.count)) }
-        }
-        let kept = x.shape.indices.map { reduced.contains($0) ? 1 : x.shape[$0] }
-        let operation = ["ReduceProd": "Mul", "ReduceSum": "Add", "ReduceMin": "Min", "ReduceMax": "Max"]
-        var result = [Int?](repeating: nil, count: kept.reduce(1, *))
-        for (source, target) in broadcastWalk(kept, to: x.shape).enumerated() {
-            guard let before = result[target] else {
-                result[target] = values[source]
-                continue
-            }
-            guard let next = wholeNumber(operation[node.operation] ?? "", before, values[source]) else {
-                throw node.fail("the result is too large")
-            }
-            result[target] = next
-        }
-        let numbers = result.compactMap { $0 }
-        guard numbers.count == result.count else { throw node.fail("there is nothing to reduce") }
-        let keepsDimensions = node.integer("keepdims", default: 1) != 0
-        return ConstantTensor(
-            shape: keepsDimensions ? kept : x.shape.indices.filter { !reduced.contains($0) }.map { x.shape[$0] },
-            integers: numbers)
     }
 
     /// (x − zero point) · scale, with one scale or one for each place along an axis.

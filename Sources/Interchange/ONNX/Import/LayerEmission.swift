@@ -26,16 +26,20 @@ struct LayerEmission {
     }
 
     /// Throws naming the first node that no layer stands for.
-    init(_ graph: LoweredGraph) throws(ONNXError) {
+    ///
+    /// - Parameter isClassifier: whether the result has to be one number for each class.
+    init(_ graph: LoweredGraph, isClassifier: Bool = true) throws(ONNXError) {
         self.graph = graph
         forks = Self.forks(graph)
         isWritten = [Bool](repeating: false, count: graph.nodes.count)
         var path = try path(from: 0, to: graph.output, isFlat: false, depth: 0)
         let extent = graph.nodes[graph.output].extent
-        guard extent.height == 1, extent.width == 1 else {
-            throw .graph("its output is a picture of \(extent.height)x\(extent.width), expected one number for each class")
+        if isClassifier {
+            guard extent.height == 1, extent.width == 1 else {
+                throw .graph("its output is a picture of \(extent.height)x\(extent.width), expected one number for each class")
+            }
+            path.flatten()
         }
-        path.flatten()
         (layers, parameters) = (path.layers, path.parameters)
     }
 
@@ -117,13 +121,20 @@ struct LayerEmission {
         case .maxPool(let window):
             try checkPooling(window, node, path)
             path.layers.append(.maxPool2d(window: window.height, stride: window.strideHeight))
-        case .averagePool(let window, _):
+        case .averagePool(let window):
             try checkPooling(window, node, path)
             path.layers.append(.averagePool2d(window: window.height, stride: window.strideHeight))
         case .globalAverage:
             guard !path.isFlat else { return }
             path.layers.append(.globalAveragePool)
             path.isFlat = true
+        case .pad(let edges):
+            let copy = Convolution(
+                window: Window(height: 1, width: 1, strideHeight: 1, strideWidth: 1, edges: edges),
+                groups: incoming.channels, outputs: incoming.channels,
+                weights: [Float](repeating: 1, count: incoming.channels),
+                bias: [Float](repeating: 0, count: incoming.channels))
+            try add(copy, node, incoming, &path)
         case .affine(let scale, let shift): add(scale: scale, shift: shift, &path)
         default: throw node.source.fail("the toolkit has no such layer")
         }
@@ -135,7 +146,6 @@ struct LayerEmission {
         else {
             throw node.source.fail("only square windows without dilation are supported")
         }
-        guard window.edges.isNone else { throw node.source.fail("pooling with a border is not supported") }
     }
 
     private func add(

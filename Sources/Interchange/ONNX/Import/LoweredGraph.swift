@@ -61,12 +61,9 @@ struct LoweredNode {
         case relu
         /// One that the toolkit has as a layer without sizes.
         case activation(Layer)
-        /// A factor between 0 and 1 that is only known multiplied by its own input.
-        case hardSigmoid
-        case clip(low: Float, high: Float)
+        /// Its windows lie within the picture.
         case maxPool(Window)
-        /// Divides by the size of the window, or with `edges` and not `countsEdges` by what of it is in the picture.
-        case averagePool(Window, countsEdges: Bool)
+        case averagePool(Window)
         case globalAverage
         /// A border of zeros.
         case pad(Edges)

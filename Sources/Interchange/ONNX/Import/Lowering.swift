@@ -23,7 +23,22 @@ struct Lowering {
     let batch: Int
     let decoder: TensorDecoder
     var values: [String: Known] = [:]
-    var nodes: [LoweredNode] = []
+    private(set) var nodes: [LoweredNode] = []
+    /// Numbers of all constants that were computed.
+    private var computed = 0
+    /// Numbers of all that nodes give for an image.
+    private var activations = 0
+    /// Of each node: whether no number that it gives can be below zero.
+    private(set) var areNeverNegative: [Bool] = []
+    /// The last node of each hard sigmoid that a hard swish may be made of, and the node before it.
+    var hardSigmoids: [Int: Int] = [:]
+
+    init(limits: ONNXLimits, opset: Int, batch: Int, decoder: TensorDecoder) {
+        self.limits = limits
+        self.opset = opset
+        self.batch = batch
+        self.decoder = decoder
+    }
 
     /// The lowered form of `graph`.
     static func lower(_ graph: OrderedGraph, limits: ONNXLimits, folder: String?) throws(ONNXError) -> LoweredGraph {
@@ -62,10 +77,10 @@ struct Lowering {
         var source = GraphNode(ONNXNodeProto())
         source.name = graph.input
         source.operation = "input"
-        nodes = [LoweredNode(kind: .input, inputs: [], extent: extent, source: source)]
+        let image = try append(.input, [], extent, source)
         let places =
             channelsFirst ? Self.channelsFirst(extent) : (0..<Int32(count)).map { $0 }
-        values[graph.input] = .feature(Feature(node: 0, shape: shape, places: places))
+        values[graph.input] = .feature(Feature(node: image, shape: shape, places: places))
     }
 
     /// Places of an array in the order channel, row, column.
@@ -123,13 +138,32 @@ struct Lowering {
         else {
             throw source.fail("its output of \(extent.height)x\(extent.width)x\(extent.channels) is empty or too large")
         }
+        activations += count
+        guard activations <= limits.activations else {
+            throw source.fail("activations are larger than the limit of \(limits.activations) numbers for an image")
+        }
         nodes.append(LoweredNode(kind: kind, inputs: inputs, extent: extent, source: source))
+        switch kind {
+        case .relu, .activation(.relu6), .activation(.sigmoid): areNeverNegative.append(true)
+        case .maxPool, .averagePool, .globalAverage, .pad, .concat, .add:
+            areNeverNegative.append(inputs.allSatisfy { areNeverNegative[$0] })
+        default: areNeverNegative.append(false)
+        }
         return nodes.count - 1
     }
 
     mutating func set(_ node: GraphNode, _ value: Known) {
         guard let name = node.outputs.first else { return }
         values[name] = value
+    }
+
+    /// The second output of a dropout that drops nothing; it is not used but in tests.
+    private mutating func setMask(_ node: GraphNode, _ shape: [Int]) {
+        guard node.operation == "Dropout", node.outputs.count > 1, let count = elementCount(shape),
+            count <= limits.elements
+        else { return }
+        values[node.outputs[1]] = .constant(
+            ConstantTensor(shape: shape, integers: [Int](repeating: 1, count: count)))
     }
 
     /// The result of a node that gives a picture with channels first.
@@ -165,11 +199,21 @@ struct Lowering {
             guard let value = try ConstantFolding.fold(node, inputs, opset: opset, limits: limits) else {
                 throw node.fail("this operation on constants is not supported")
             }
+            computed += value.count
+            guard computed <= limits.elements else {
+                throw node.fail("constants that are computed are larger than the limit of \(limits.elements) numbers")
+            }
             set(node, .constant(value))
+            setMask(node, value.shape)
             return
         }
         switch node.operation {
-        case "Identity", "Dropout": set(node, .feature(try feature(node)))
+        case "Identity": set(node, .feature(try feature(node)))
+        case "Dropout":
+            try ConstantFolding.checkDropout(node, opset, ratio: try constant(node, 1), training: try constant(node, 2))
+            let x = try feature(node)
+            set(node, .feature(x))
+            setMask(node, [batch] + x.shape)
         case "Cast":
             guard let type = ElementType(rawValue: Int32(clamping: node.integer("to", default: 0))), type.isFloating else {
                 throw node.fail("images can only be converted to floats")
@@ -187,11 +231,7 @@ struct Lowering {
         case "Sigmoid": try elementwise(node, .activation(.sigmoid))
         case "Tanh": try elementwise(node, .activation(.tanh))
         case "HardSwish": try elementwise(node, .activation(.hardSwish))
-        case "HardSigmoid":
-            guard abs(node.float("alpha", default: 0.2) - 1 / 6) < 1e-6, node.float("beta", default: 0.5) == 0.5 else {
-                throw node.fail("only the one inside of a hard swish is supported, alpha 1/6 and beta 1/2")
-            }
-            try elementwise(node, .hardSigmoid)
+        case "HardSigmoid": try hardSigmoid(node)
         case "Clip": try clip(node)
         case "Softmax", "LogSoftmax": try softmax(node)
         case "MaxPool", "AveragePool": try pool(node)
@@ -205,42 +245,14 @@ struct Lowering {
         }
     }
 
+    /// What may depend on the image.
+    static let operations = [
+        "Conv", "Gemm", "MatMul", "BatchNormalization", "Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish",
+        "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Add", "Sub", "Mul", "Div",
+        "Concat", "Pad", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Softmax", "LogSoftmax", "Cast",
+        "Identity", "Dropout",
+    ]
+
     static let supported =
-        "supported are Conv, Gemm, MatMul, BatchNormalization, Relu, Clip, Sigmoid, Tanh, HardSwish, MaxPool, AveragePool, GlobalAveragePool, "
-        + "GlobalMaxPool, ReduceMean, Add, Sub, Mul, Div, Concat, Pad, Flatten, Reshape, Squeeze, Unsqueeze, Transpose, "
-        + "Softmax, LogSoftmax, Cast, Identity, Dropout, and arithmetic on shapes and constants"
-
-    /// One number in, one number out: the arrangement stays.
-    mutating func elementwise(_ node: GraphNode, _ kind: LoweredNode.Kind) throws(ONNXError) {
-        var x = try feature(node)
-        x.node = try append(kind, [x.node], nodes[x.node].extent, node)
-        set(node, .feature(x))
-    }
-
-    private mutating func clip(_ node: GraphNode) throws(ONNXError) {
-        func bound(_ place: Int, _ name: String, _ fallback: Float) throws(ONNXError) -> Float {
-            if let value = try constant(node, place) {
-                guard value.count == 1 else { throw node.fail("\(name) must be one number") }
-                return value.floats[0]
-            }
-            return node.float(name, default: fallback)
-        }
-        let (low, high) = (try bound(1, "min", -.infinity), try bound(2, "max", .infinity))
-        guard low <= high else { throw node.fail("the limits \(low) and \(high) are no interval") }
-        switch (low, high) {
-        case (0, .greatestFiniteMagnitude...): try elementwise(node, .relu)
-        case (0, 6): try elementwise(node, .activation(.relu6))
-        default: try elementwise(node, .clip(low: low, high: high))
-        }
-    }
-
-    private mutating func softmax(_ node: GraphNode) throws(ONNXError) {
-        let x = try feature(node)
-        let axis = try ConstantFolding.axisIndex(
-            node, node.integer("axis", default: opset < 13 ? 1 : -1), rank: x.shape.count + 1)
-        guard axis > 0, x.shape[axis - 1] == x.places.count else {
-            throw node.fail("it is only supported over all classes, at the end")
-        }
-        try elementwise(node, .softmax)
-    }
+        "supported are \(operations.joined(separator: ", ")), and arithmetic on shapes and constants"
 }

@@ -60,15 +60,12 @@ extension Lowering {
     }
 
     private func output(
-        _ node: GraphNode, _ window: Window, _ extent: Extent, channels: Int, ceiling: Bool = false
+        _ node: GraphNode, _ window: Window, _ extent: Extent, channels: Int
     ) throws(ONNXError) -> Extent {
         func size(_ input: Int, _ kernel: Int, _ dilation: Int, _ stride: Int) throws(ONNXError) -> Int {
             let room = input - (kernel - 1) * dilation - 1
             guard room >= 0 else {
                 throw node.fail("its window is larger than its input of \(extent.height)x\(extent.width)")
-            }
-            guard !ceiling || room % stride == 0 else {
-                throw node.fail("ceil_mode with windows that end outside the picture is not supported")
             }
             return room / stride + 1
         }
@@ -84,17 +81,55 @@ extension Lowering {
     mutating func pool(_ node: GraphNode) throws(ONNXError) {
         let (x, extent) = try picture(node)
         guard node.outputs.count == 1 else { throw node.fail("the positions of the maxima are not supported") }
-        let window = try window(node, extent, kernel: node.integers("kernel_shape") ?? [])
-        let result = try output(
-            node, window, extent, channels: extent.channels, ceiling: node.integer("ceil_mode", default: 0) != 0)
-        if node.operation == "MaxPool" {
-            try setPicture(node, .maxPool(window), [x.node], result)
-        } else if window.edges.isNone, window.height == extent.height, window.width == extent.width {
-            try setPicture(node, .globalAverage, [x.node], result)
-        } else {
-            let countsEdges = window.edges.isNone || node.integer("count_include_pad", default: 0) != 0
-            try setPicture(node, .averagePool(window, countsEdges: countsEdges), [x.node], result)
+        var window = try window(node, extent, kernel: node.integers("kernel_shape") ?? [])
+        let isMaximum = node.operation == "MaxPool"
+        if node.integer("ceil_mode", default: 0) != 0 { window.edges.add(windowsBeyond(window, extent)) }
+        let result = try output(node, window, extent, channels: extent.channels)
+        var source = x.node
+        if !window.edges.isNone {
+            // A border of zeros, as a step of its own, where that is what the node means.
+            if isMaximum, !areNeverNegative[source] {
+                throw node.fail("a border is only supported behind a ReLU or the like, where it may be zeros")
+            }
+            if !isMaximum, node.integer("count_include_pad", default: 0) == 0 || node.integer("ceil_mode", default: 0) != 0 {
+                throw node.fail("a border that does not count is not supported")
+            }
+            let edges = window.edges
+            source = try append(
+                .pad(edges), [source],
+                Extent(
+                    height: extent.height + edges.top + edges.bottom, width: extent.width + edges.left + edges.right,
+                    channels: extent.channels), node)
+            window.edges = .none
         }
+        if isMaximum {
+            try setPicture(node, .maxPool(window), [source], result)
+        } else if result.height == 1, result.width == 1, nodes[source].extent.height == window.height,
+            nodes[source].extent.width == window.width
+        {
+            try setPicture(node, .globalAverage, [source], result)
+        } else {
+            try setPicture(node, .averagePool(window), [source], result)
+        }
+    }
+
+    /// What `ceil_mode` adds below and to the right, so that the last windows fit.
+    private func windowsBeyond(_ window: Window, _ extent: Extent) -> Edges {
+        func missing(_ size: Int, _ kernel: Int, _ dilation: Int, _ stride: Int, before: Int) -> Int {
+            let room = size - (kernel - 1) * dilation - 1
+            guard room >= 0, room % stride != 0 else { return 0 }
+            // A window that would begin in the border behind the picture is left out.
+            let start = (room / stride + 1) * stride
+            return start < before ? stride - room % stride : 0
+        }
+        let edges = window.edges
+        return Edges(
+            bottom: missing(
+                extent.height + edges.top + edges.bottom, window.height, window.dilationHeight, window.strideHeight,
+                before: extent.height + edges.top),
+            right: missing(
+                extent.width + edges.left + edges.right, window.width, window.dilationWidth, window.strideWidth,
+                before: extent.width + edges.left))
     }
 
     mutating func globalAverage(_ node: GraphNode) throws(ONNXError) {
@@ -166,7 +201,9 @@ extension Lowering {
 
     /// (x − mean) / √(variance + epsilon) · scale + bias, as one factor and one summand for each channel.
     mutating func batchNormalization(_ node: GraphNode) throws(ONNXError) {
-        guard node.integer("training_mode", default: 0) == 0, node.outputs.count == 1 else {
+        guard node.integer("training_mode", default: 0) == 0, node.outputs.count == 1,
+            opset >= 7 || node.integer("is_test", default: 0) != 0
+        else {
             throw node.fail("the model was exported for training; export it for inference")
         }
         let x = try feature(node)

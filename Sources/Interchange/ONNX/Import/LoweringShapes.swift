@@ -98,6 +98,7 @@ extension Lowering {
 
     /// Sums of two features, or a constant for each channel.
     mutating func arithmetic(_ node: GraphNode) throws(ONNXError) {
+        try ConstantFolding.checkBroadcast(node, opset)
         guard let left = try known(node, 0), let right = try known(node, 1) else { throw node.fail("an input is missing") }
         switch (left, right) {
         case (.feature(let a), .feature(let b)):
@@ -137,12 +138,10 @@ extension Lowering {
 
     /// x · sigmoid(x) and x · hardSigmoid(x), as the layers that they are.
     private func gated(_ x: Feature, _ gate: Feature) -> (layer: Layer, input: Feature)? {
-        guard nodes[gate.node].inputs == [x.node], x.places == gate.places, x.shape == gate.shape else { return nil }
-        switch nodes[gate.node].kind {
-        case .activation(.sigmoid): return (.silu, x)
-        case .hardSigmoid: return (.hardSwish, x)
-        default: return nil
-        }
+        guard x.places == gate.places, x.shape == gate.shape else { return nil }
+        if hardSigmoids[gate.node] == x.node { return (.hardSwish, x) }
+        guard case .activation(.sigmoid) = nodes[gate.node].kind, nodes[gate.node].inputs == [x.node] else { return nil }
+        return (.silu, x)
     }
 
     mutating func affine(_ node: GraphNode, _ x: Feature, scale: [Float], shift: [Float]) throws(ONNXError) {

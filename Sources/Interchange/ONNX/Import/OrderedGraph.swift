@@ -50,10 +50,8 @@ struct GraphNode {
 }
 
 extension OrderedGraph {
-    /// Reads the bytes of a model and checks its structure.
-    ///
-    /// - Parameter folder: where data beside the model may be read from; nil for bytes without a place.
-    init(_ bytes: [UInt8], folder: String?, limits: ONNXLimits) throws(ONNXError) {
+    /// The model in the bytes of a file and its operator set, with limits and features checked that hold for any graph.
+    static func parse(_ bytes: [UInt8], limits: ONNXLimits) throws(ONNXError) -> (model: ONNXModelProto, opset: Int) {
         let model: ONNXModelProto
         do {
             model = try ONNXModelProto(serializedBytes: bytes, partial: true)
@@ -65,8 +63,8 @@ extension OrderedGraph {
         guard let opset = standard.map({ Int($0.version) }) else {
             throw .malformed("it does not say which version of the operators it uses")
         }
-        guard (7...limits.newestOpset).contains(opset) else {
-            throw .graph("it uses operator set \(opset); 7 to \(limits.newestOpset) are known, export it again with one of them")
+        guard (1...limits.newestOpset).contains(opset) else {
+            throw .graph("it uses operator set \(opset); 1 to \(limits.newestOpset) are known, export it again with one of them")
         }
         let graph = model.graph
         guard graph.node.count <= limits.nodes else {
@@ -79,17 +77,31 @@ extension OrderedGraph {
                 throw GraphNode(used).fail("it calls a function of the model; export it with functions inlined")
             }
         }
-        self.opset = opset
-        metadata = [:]
-        for entry in model.metadataProps { metadata[entry.key] = entry.value }
+        return (model, opset)
+    }
+
+    /// The weights that are stored with a graph, by name.
+    static func stored(_ graph: ONNXGraphProto, _ decoder: TensorDecoder) throws(ONNXError) -> [String: ConstantTensor] {
         var constants: [String: ConstantTensor] = [:]
-        let decoder = TensorDecoder(folder: folder, elementLimit: limits.elements)
         for tensor in graph.initializer {
             guard constants.updateValue(try decoder.decode(tensor), forKey: tensor.name) == nil else {
                 throw .tensor(name: tensor.name, reason: "it is stored twice")
             }
         }
-        self.constants = constants
+        return constants
+    }
+
+    /// Reads the bytes of a model and checks its structure.
+    ///
+    /// - Parameter folder: where data beside the model may be read from; nil for bytes without a place.
+    init(_ bytes: [UInt8], folder: String?, limits: ONNXLimits) throws(ONNXError) {
+        let (model, opset) = try Self.parse(bytes, limits: limits)
+        self.opset = opset
+        metadata = [:]
+        for entry in model.metadataProps { metadata[entry.key] = entry.value }
+        let graph = model.graph
+        constants = try Self.stored(graph, TensorDecoder(folder: folder, elementLimit: limits.elements))
+        let constants = self.constants
         let images = graph.input.filter { constants[$0.name] == nil }
         guard images.count == 1 else {
             throw .graph(
@@ -139,7 +151,7 @@ extension OrderedGraph {
     }
 
     /// Nodes sorted so that each follows what it uses; refuses values that are made twice, by nobody, or in a circle.
-    private static func ordered(_ nodes: [GraphNode], given: Set<String>) throws(ONNXError) -> [GraphNode] {
+    static func ordered(_ nodes: [GraphNode], given: Set<String>) throws(ONNXError) -> [GraphNode] {
         var maker: [String: Int] = [:]
         for (index, node) in nodes.enumerated() {
             for output in node.outputs where !output.isEmpty {
@@ -180,6 +192,8 @@ public struct ONNXLimits: Sendable {
     public var nodes = 100_000
     /// Numbers in one tensor; 2^26 floats are 256 MiB.
     public var elements = 1 << 26
+    /// Numbers that all nodes together give for an image.
+    public var activations = 1 << 27
     public var newestOpset = 26
     /// Bytes of the file; the limit of protocol buffers.
     public var fileBytes = 2 << 30

@@ -75,9 +75,6 @@ extension LoweredGraph {
         case (.pad(let edges), .conv2d(var convolution)):
             convolution.window.edges.add(edges)
             node.kind = .conv2d(convolution)
-        case (.pad(let edges), .averagePool(var window, let countsEdges)) where countsEdges:
-            window.edges.add(edges)
-            node.kind = .averagePool(window, countsEdges: true)
         case (.affine(let scale, let shift), .conv2d(var convolution))
         where convolution.window.edges.isNone || shift.allSatisfy({ $0 == 0 }):
             convolution.absorb(scale: scale, shift: shift)
