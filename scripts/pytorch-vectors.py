@@ -197,9 +197,20 @@ def inverted_network():
     return layers + [(CONV_BN, 1, 64, 128, 1), (RELU6,), (MEAN,), (DENSE, 128, 10)]
 
 
+def staged_network(*stages):
+    layers, inputs = [], 1
+    for stage, widths in enumerate(stages):
+        layers += [(POOL,)] if stage else []
+        for width in widths:
+            layers += [(CONV_BN, 3, inputs, width, 1), (RELU,)]
+            inputs = width
+    return layers + [(MEAN,), (DENSE, inputs, 10)]
+
+
 NETWORKS |= {
-    "resnet8": residual_network(1), "resnet20": residual_network(3), "dscnn": separable_network(),
-    "mobilenet": inverted_network()}
+    "resnet8": residual_network(1), "resnet20": residual_network(3),
+    "compact": staged_network((24, 24), (48, 48), (64, 72)), "tiny": staged_network((16, 16), (32, 32), (24,)),
+    "dscnn": separable_network(), "mobilenet": inverted_network()}
 OPTIMIZERS = {
     "mlp": dict(lr=0.1, momentum=0.0, weight_decay=0.0, nesterov=False),
     "lenet5": dict(lr=0.05, momentum=0.9, weight_decay=0.01, nesterov=False),
