@@ -20,11 +20,12 @@ public struct Envelope: Equatable, Sendable {
     }
 
     /// Signs `content` with `identity`, whose principal must be its sender.
-    public init(signing content: RequestContent, by identity: Identity) throws {
+    /// - Parameter id: the request id, where it is known already: making it hashes the whole content.
+    public init(signing content: RequestContent, id: RequestID? = nil, by identity: Identity) throws {
         precondition(content.sender == identity.principal, "the identity is not the sender of this request")
         self.content = content
         senderPublicKey = identity.publicKey
-        senderSignature = try identity.sign(content.requestID.signedBytes)
+        senderSignature = try identity.sign((id ?? content.requestID).signedBytes)
         senderDelegation = identity.delegations
     }
 

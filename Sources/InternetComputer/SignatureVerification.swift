@@ -41,7 +41,9 @@ extension Envelope {
     /// - Parameters:
     ///   - now: nanoseconds since 1970, for the expiration of delegations.
     ///   - rootKey: DER key under which canister signatures count.
-    public func authenticate(now: UInt64, rootKey: [UInt8]? = nil) throws(AuthenticationError) {
+    @discardableResult
+    public func authenticate(now: UInt64, rootKey: [UInt8]? = nil) throws(AuthenticationError) -> RequestID {
+        let id = content.requestID
         guard let publicKey = senderPublicKey, let signature = senderSignature else {
             guard senderPublicKey == nil, senderSignature == nil, senderDelegation.isEmpty,
                 content.senderInfo == nil
@@ -49,13 +51,14 @@ extension Envelope {
                 throw .incompleteSignature
             }
             guard content.sender.isAnonymous else { throw .unsigned(sender: content.sender) }
-            return
+            return id
         }
         let owner = Principal.selfAuthenticating(derPublicKey: publicKey)
         guard owner == content.sender else { throw .wrongSender(sender: content.sender, key: owner) }
         let key = try delegatedKey(from: publicKey, now: now, rootKey: rootKey)
-        try SignatureVerification.verify(signature, of: content.requestID.signedBytes, by: key, rootKey: rootKey)
+        try SignatureVerification.verify(signature, of: id.signedBytes, by: key, rootKey: rootKey)
         if let info = content.senderInfo { try info.verify(sender: publicKey, rootKey: rootKey) }
+        return id
     }
 
     /// The canisters that every delegation of the chain allows; nil when none of them restricts it.

@@ -184,6 +184,14 @@ final class PrivateMapping {
         return true
     }
 
+    /// Puts zeros in place of whole pages that are about to be written: the kernel then reads and copies nothing of the
+    /// image. False when it has no memory for that; the pages are lost then.
+    func clear(_ range: Range<Int>) -> Bool {
+        mmap(
+            base + range.lowerBound, range.count, PROT_READ | PROT_WRITE,
+            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED
+    }
+
     /// Gives this view its own copy of pages that are about to change in the image.
     func detach(_ range: Range<Int>) {
         let end = min(range.upperBound, imageBytes)

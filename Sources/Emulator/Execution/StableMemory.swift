@@ -4,6 +4,10 @@ import Foundation
 final class StableMemory {
     static let pageBytes = MemoryImage.pageBytes
     static let wasmPageBytes: UInt64 = 65536
+    /// From so many whole pages on it pays to put zeros in their place before they are written.
+    private static let clearedPages = 8
+    /// How often a message does so: every time may cut a mapping in two, of which Linux gives a process 65,530.
+    private static let mostClears = 256
 
     let mapping: PrivateMapping
     private let limitBytes: UInt64
@@ -13,6 +17,7 @@ final class StableMemory {
     /// Pages that this message may still touch, and write.
     private var accessBudget: Int64
     private var writeBudget: Int64
+    private var clears = 0
 
     init(mapping: PrivateMapping, limitBytes: UInt64, pageBudget: UInt64) {
         self.mapping = mapping
@@ -57,6 +62,18 @@ final class StableMemory {
         writeBudget -= Int64(written.insert(range))
         accessBudget -= Int64(accessed.insert(range))
         return writeBudget >= 0 && accessBudget >= 0
+    }
+
+    /// Writes a range that `contains` and `noteWrite` allowed.
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(ExecutionFailure) {
+        guard let source = bytes.baseAddress else { return }
+        let first = (Int(offset) + Self.pageBytes - 1) / Self.pageBytes
+        let end = (Int(offset) + bytes.count) / Self.pageBytes
+        if end - first >= Self.clearedPages, clears < Self.mostClears {
+            clears += 1
+            guard mapping.clear(first * Self.pageBytes..<end * Self.pageBytes) else { throw .outOfMemory }
+        }
+        pointer(offset).copyMemory(from: source, byteCount: bytes.count)
     }
 
     func pointer(_ offset: UInt64) -> UnsafeMutableRawPointer { mapping.base + Int(offset) }

@@ -47,7 +47,7 @@ extension Execution {
         guard stable.noteWrite(offset, count) else {
             throw .memoryAccessLimit("Exceeded the limit for the number of modified pages in the stable memory in a single execution.")
         }
-        stable.pointer(offset).copyMemory(from: bytes.baseAddress!, byteCount: bytes.count)
+        try stable.write(UnsafeRawBufferPointer(bytes), at: offset)
     }
 
     private func stableRead(

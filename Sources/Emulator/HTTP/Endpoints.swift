@@ -70,25 +70,25 @@ public struct Endpoints: Sendable {
         }
         switch (path.endpoint, envelope.content.body) {
         case (.call, .call(let canister, let method, let argument)):
-            try authenticate(envelope, ignoringExpiry: false)
+            let id = try authenticate(envelope, ignoringExpiry: false)
             try checkScope(path.scope, canister: canister, method: method, argument: argument)
             return await call(
                 IngressMessage(
-                    requestID: envelope.content.requestID.bytes, sender: envelope.content.sender,
+                    requestID: id.bytes, sender: envelope.content.sender,
                     canister: canister, method: method, argument: argument,
                     ingressExpiry: envelope.content.ingressExpiry, envelopeBytes: request.body.count,
                     callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
                 version: path.version)
         case (.query, .query(let canister, let method, let argument)):
-            try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
+            let id = try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
             try checkScope(path.scope, canister: canister, method: method, argument: argument)
             return await query(
                 QueryMessage(
                     sender: envelope.content.sender, canister: canister, method: method, argument: argument,
                     callerInfo: envelope.content.senderInfo.map { CallerInfo(data: $0.info, signer: $0.signer) }),
-                envelope.content.requestID)
+                id)
         case (.readState, .readState(let paths)):
-            try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
+            _ = try authenticate(envelope, ignoringExpiry: envelope.content.sender.isAnonymous)
             return try await readState(
                 paths, sender: envelope.content.sender, targets: envelope.delegationTargets, scope: path.scope)
         default:
@@ -110,7 +110,8 @@ public struct Endpoints: Sendable {
 
     // MARK: Checks before anything happens
 
-    private func authenticate(_ envelope: Envelope, ignoringExpiry: Bool) throws(EndpointRefusal) {
+    /// Gives the request id, of which it has to make the hash.
+    private func authenticate(_ envelope: Envelope, ignoringExpiry: Bool) throws(EndpointRefusal) -> RequestID {
         let now = clock()
         let latest = now + Self.timeToLiveNanoseconds + Self.driftNanoseconds
         let expiry = envelope.content.ingressExpiry
@@ -121,7 +122,7 @@ public struct Endpoints: Sendable {
                     + "Minimum allowed expiry: \(Self.date(now)), Maximum allowed expiry: "
                     + "\(Self.date(latest)), Provided expiry: \(Self.date(expiry))")
         }
-        do { try envelope.authenticate(now: now, rootKey: keys.rootKey) } catch {
+        do { return try envelope.authenticate(now: now, rootKey: keys.rootKey) } catch {
             throw EndpointRefusal(403, "Failed to authenticate request: \(error)")
         }
     }

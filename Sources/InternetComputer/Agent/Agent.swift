@@ -133,8 +133,9 @@ public final class Agent: Sendable {
         let content = RequestContent(
             body, sender: identity.principal, ingressExpiry: expiry, nonce: nonce)
         do {
-            let envelope = try Envelope(signing: content, by: identity)
-            return SignedRequest(id: content.requestID, bytes: envelope.encoded(), expiry: expiry)
+            let id = content.requestID
+            let envelope = try Envelope(signing: content, id: id, by: identity)
+            return SignedRequest(id: id, bytes: envelope.encoded(), expiry: expiry)
         } catch { throw .signing("\(error)") }
     }
 
