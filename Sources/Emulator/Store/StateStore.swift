@@ -95,9 +95,15 @@ struct RequestRecord: Sendable, Equatable {
 final class StateStore: @unchecked Sendable {
     let directory: URL
     private let database: DatabaseQueue
+    /// Folds the write-ahead log into the database beside the messages, which do not wait for it.
+    private let folder: DatabaseQueue
     private var redoBytes = 0
+    private var unfoldedBytes = 0
     /// Redo rows are dropped, after a flush of the image files, once they hold this much.
     static let checkpointBytes = 128 << 20
+    /// Changed pages in the write-ahead log from which on it is folded. It is four times as long at most: then the next
+    /// message waits until that is done.
+    private static let foldedBytes = 32 << 20
 
     var images: URL { directory.appendingPathComponent("images") }
     var compiled: URL { directory.appendingPathComponent("compiled") }
@@ -114,10 +120,10 @@ final class StateStore: @unchecked Sendable {
         configuration.journalMode = .wal
         configuration.prepareDatabase { db in
             try db.execute(sql: "PRAGMA page_size = 16384")
-            try db.execute(sql: "PRAGMA wal_autocheckpoint = 4000")
+            try db.execute(sql: "PRAGMA wal_autocheckpoint = \(4 * Self.foldedBytes / 16384)")
         }
-        database = try DatabaseQueue(
-            path: directory.appendingPathComponent("state.sqlite").path, configuration: configuration)
+        let path = directory.appendingPathComponent("state.sqlite").path
+        database = try DatabaseQueue(path: path, configuration: configuration)
         try database.write { db in
             try db.execute(
                 sql: """
@@ -130,6 +136,7 @@ final class StateStore: @unchecked Sendable {
                     CREATE TABLE IF NOT EXISTS number (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
                     """)
         }
+        folder = try DatabaseQueue(path: path, configuration: configuration)
     }
 
     /// Everything at start-up; messages in order.
@@ -214,7 +221,14 @@ final class StateStore: @unchecked Sendable {
                     sql: "INSERT OR REPLACE INTO number VALUES ('nextCanister', ?)", arguments: [Int64(next)])
             }
         }
-        redoBytes += t.redo.reduce(0) { $0 + $1.delta.pages * MemoryImage.pageBytes }
+        let changed = t.redo.reduce(0) { $0 + $1.delta.pages * MemoryImage.pageBytes }
+        redoBytes += changed
+        unfoldedBytes += changed
+        if unfoldedBytes > Self.foldedBytes {
+            unfoldedBytes = 0
+            // Where it fails, a later message does it.
+            folder.asyncWriteWithoutTransaction { _ = try? $0.checkpoint(.passive) }
+        }
     }
 
     func module(_ hash: [UInt8]) throws -> [UInt8]? {
@@ -283,7 +297,10 @@ final class StateStore: @unchecked Sendable {
         }
     }
 
-    func close() { try? database.close() }
+    func close() {
+        try? folder.close()
+        try? database.close()
+    }
 }
 
 extension StoreTransaction.Redo {
