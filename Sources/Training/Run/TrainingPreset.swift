@@ -26,31 +26,25 @@ public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
         hyper.nesterov = true
         hyper.weightDecay = 0.0005
         hyper.schedule = .oneCycle
+        hyper.augmentation.cropPadding = 2
+        hyper.augmentation.flips = true
         switch self {
         case .fast:
             hyper.epochs = 24
             hyper.learningRate = 0.05
-            hyper.augmentation.cropPadding = 2
-            hyper.augmentation.flips = true
         case .best:
             hyper.epochs = 50
             hyper.learningRate = 0.1
-            hyper.augmentation.cropPadding = 2
-            hyper.augmentation.flips = true
             hyper.augmentation.erasing = 0.25
             hyper.labelSmoothing = 0.05
         case .compact:
             hyper.epochs = 40
             hyper.learningRate = 0.1
-            hyper.augmentation.cropPadding = 2
-            hyper.augmentation.flips = true
             hyper.augmentation.erasing = 0.25
         case .tiny:
             hyper.epochs = 40
             hyper.learningRate = 0.1
             hyper.weightDecay = 0.0003
-            hyper.augmentation.cropPadding = 2
-            hyper.augmentation.flips = true
         }
         return hyper
     }
