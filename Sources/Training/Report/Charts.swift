@@ -181,7 +181,7 @@ enum Charts {
             let percent =
                 mistake.confidence >= 0.995 ? ">99 %" : "\(Int((mistake.confidence * 100).rounded())) %"
             drawing.text(shortened(labels[mistake.predicted], 10), x, y + tile + 31, size: 11, .orange)
-            drawing.text(percent, x + tile, y + tile + 31, size: 11, .muted, .end)
+            drawing.text(percent, x + tile + 8, y + tile + 31, size: 11, .muted, .end)
         }
         if mistakes.isEmpty { drawing.text("None.", 16, 60) }
         return drawing

@@ -53,7 +53,7 @@ struct ReportPage {
         .tile span { color: #6e7781; font-size: 13px; }
         table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
         th, td { text-align: right; padding: 5px 10px; border-bottom: 1px solid #e3e6ea; }
-        th:first-child, td:first-child { text-align: left; }
+        th:first-child, td:first-child { text-align: left; white-space: nowrap; }
         th { color: #6e7781; font-weight: 500; }
         td.text { text-align: left; overflow-wrap: anywhere; }
         p { color: #57606a; max-width: 70ch; }
@@ -62,7 +62,7 @@ struct ReportPage {
     private var tiles: String {
         let metrics = report.metrics
         var tiles = [
-            (percent(metrics.accuracy), "\(metrics.split) accuracy, \(metrics.images) images"),
+            (percent(metrics.accuracy), "\(metrics.split) accuracy, \(grouped(metrics.images)) images"),
             (String(format: "%.4f", metrics.loss), "\(metrics.split) loss"),
             (percent(metrics.macroF1), "mean F1 of the classes"),
             (percent(metrics.expectedCalibrationError), "calibration error"),
@@ -73,7 +73,7 @@ struct ReportPage {
                 tiles.append((percent(accuracy), "validation accuracy"))
             }
         }
-        if let start = report.log.start { tiles.append(("\(start.parameters)", "parameters")) }
+        if let start = report.log.start { tiles.append((grouped(start.parameters), "parameters")) }
         tiles.append((String(format: "%.1f s", report.log.trainingSeconds), "training time"))
         let cells = tiles.map { "<div class=\"tile\"><b>\($0.0)</b><span>\(HTML.escaped($0.1))</span></div>" }
         return "<div class=\"tiles\">\n" + cells.joined(separator: "\n") + "\n</div>"
@@ -82,12 +82,12 @@ struct ReportPage {
     private var classes: String {
         let metrics = report.metrics
         let rows = metrics.classes.map {
-            "<tr><td>\(HTML.escaped($0.label))</td><td>\($0.images)</td><td>\(percent($0.precision))</td>"
+            "<tr><td>\(HTML.escaped($0.label))</td><td>\(grouped($0.images))</td><td>\(percent($0.precision))</td>"
                 + "<td>\(percent($0.recall))</td><td>\(percent($0.f1))</td></tr>"
         }
         return "<table><tr><th>Class</th><th>Images</th><th>Precision</th><th>Recall</th><th>F1</th></tr>\n"
             + rows.joined(separator: "\n")
-            + "\n<tr><th>Mean</th><th>\(metrics.images)</th><th>\(percent(metrics.macroPrecision))</th>"
+            + "\n<tr><th>All, mean</th><th>\(grouped(metrics.images))</th><th>\(percent(metrics.macroPrecision))</th>"
             + "<th>\(percent(metrics.macroRecall))</th><th>\(percent(metrics.macroF1))</th></tr></table>"
     }
 
@@ -97,7 +97,7 @@ struct ReportPage {
             ("network", configuration.network.summary),
             (
                 "data set",
-                "\(configuration.dataset.name), \(configuration.dataset.trainImages) images to train on"
+                "\(configuration.dataset.name), \(grouped(configuration.dataset.trainImages)) images to train on and to validate"
             ),
             ("data set SHA-256", configuration.dataset.sha256),
             ("executor", (configuration.executor ?? .portable).rawValue),
@@ -110,6 +110,8 @@ struct ReportPage {
                 "<tr><td>\(HTML.escaped($0.0))</td><td class=\"text\">\(HTML.escaped($0.1))</td></tr>"
             }.joined(separator: "\n") + "</table>"
     }
+
+    private func grouped(_ count: Int) -> String { count.formatted(.number.locale(Locale(identifier: "en_US"))) }
 
     private func percent(_ fraction: Double) -> String { String(format: "%.2f %%", fraction * 100) }
 }
