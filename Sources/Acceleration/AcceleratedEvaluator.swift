@@ -44,27 +44,13 @@ public final class AcceleratedEvaluator: EvaluationEngine {
     public func logits(
         pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]], state running: [[Float]]
     ) throws(LearnerError) -> [Float] {
-        let inputCount = network.architecture.inputCount
-        let classes = network.architecture.classes
-        guard count >= 0, pixels.count == count * inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
-        }
-        try check(arrays, network.parameters.map { $0.count })
-        try check(running, network.state.map { $0.count })
-        write(arrays, running)
-        var result: [Float] = []
-        result.reserveCapacity(count * classes)
-        let logits = executor.buffer(of: logits)
-        var done = 0
-        while done < count {
-            let here = min(batch, count - done)
-            let part = UnsafeBufferPointer(rebasing: pixels[done * inputCount..<(done + here) * inputCount])
-            preprocessing.apply(part, to: executor.buffer(of: images), on: executor.library)
-            executor.run()
-            result.append(contentsOf: logits[0..<here * classes])
-            done += here
-        }
-        return result
+        try answer(
+            pixels, count: count, batch: batch, parameters: arrays, state: running, write: { write(arrays, running) },
+            run: { pixels in
+                preprocessing.apply(pixels, to: executor.buffer(of: images), on: executor.library)
+                executor.run()
+                return executor.buffer(of: logits)
+            })
     }
 
     private func write(_ arrays: [[Float]], _ running: [[Float]]) {

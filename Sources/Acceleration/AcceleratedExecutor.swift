@@ -13,6 +13,9 @@ public final class AcceleratedExecutor {
     private let arena: Arena
     private let names: [(name: String, layer: Int)]
     private let runs: [() -> Void]
+    /// Run before the next step when a parameter was written.
+    private let preparations: [() -> Void]
+    private var isPrepared = false
     private let held: [[Tensor]]
     private let updates: [(parameter: Tensor, gradient: Tensor)]
     private let gradientShapes: [Shape]
@@ -58,13 +61,21 @@ public final class AcceleratedExecutor {
         var runs: [() -> Void] = []
         for region in regions { runs.append(try region.make(library)) }
         self.runs = runs
+        preparations = lowering.preparations.map { $0() }
         names = regions.map { ($0.name, $0.steps[0].layer) }
     }
 
     /// Computes every output from the leaves; asks for no memory.
     public func run() {
         library.useThreads()
+        prepare()
         for run in runs { run() }
+    }
+
+    private func prepare() {
+        if isPrepared { return }
+        for prepare in preparations { prepare() }
+        isPrepared = true
     }
 
     /// The calls of a step in order: what each is, with the library's name of its code, and its layer (−1 outside all).
@@ -73,6 +84,7 @@ public final class AcceleratedExecutor {
     /// Runs one call of a step, whose arguments must be there; for profiles.
     public func run(step: Int) {
         library.useThreads()
+        prepare()
         runs[step]()
     }
 
@@ -109,6 +121,7 @@ public final class AcceleratedExecutor {
             _ = buffer(of: leaf).update(fromContentsOf: numbers)
             return
         }
+        isPrepared = false
         try set(numbers, tensor, leaf.shape, at: tensor.storage.pointer)
     }
 

@@ -8,6 +8,7 @@ public enum AccelerationSupport {
 
     /// Why not, nil where it has.
     public static let failure: String? = {
+        deai_limit_waiting()
         // oneDNN first: it brings the runtime along.
         guard let reason = deai_onednn_load() ?? deai_load_threads() else { return nil }
         return String(cString: reason)

@@ -34,6 +34,8 @@ final class Lowering {
     let graph: Graph
     var uses: Uses
     private(set) var steps: [LoweredStep] = []
+    /// What has to be done once whenever parameters were written; made like the calls of steps.
+    private(set) var preparations: [() -> () -> Void] = []
     /// For each node the layouts that it is there in; the first is the one its maker chose.
     private(set) var held: [[Tensor]]
     var pending: [Int] = []
@@ -90,10 +92,6 @@ final class Lowering {
                 index, Tensor(.rowMajor(node.shape), try tensor(source, as: .rowMajor(shape(source))).storage)
             )
             return true
-        case .conv2d(let convolution) where !convolution.isPlain,
-            .conv2dInputGradient(let convolution) where !convolution.isPlain,
-            .conv2dFilterGradient(let convolution) where !convolution.isPlain:
-            return separate(index)
         case .matmul where node.shape.rank != 2: return separate(index)
         case .conv2d(let convolution): return try lowerConvolution(index, convolution)
         case .conv2dInputGradient(let convolution): return try lowerInputGradient(index, convolution)
@@ -103,8 +101,10 @@ final class Lowering {
         case .maxPool2d(let pooling): return try lowerPool(index, pooling)
         case .maxPool2dScatter(let pooling): return try lowerScatter(index, pooling)
         case .reluGradient:
-            if try lowerLaneReluGradient(index) { return true }
+            if try lowerLaneLimitGradient(index, .aboveZero) { return true }
             return try lowerReluGradient(index)
+        case .clamp(let low, let high): return try lowerLaneLimit(index, Limits(low: low, high: high))
+        case .clampGradient(let low, let high): return try lowerLaneLimitGradient(index, Limits(low: low, high: high))
         case .sum(AxisSet(axes: [1, 2])): return try lowerPlaneSums(index)
         case .sum(let axes):
             if try lowerNormalizationSums(index) { return true }
@@ -114,7 +114,7 @@ final class Lowering {
             if try lowerLaneSum(index) { return true }
             return try lowerSum(index)
         case .relu:
-            if try lowerLaneRelu(index) { return true }
+            if try lowerLaneLimit(index, .aboveZero) { return true }
             return try lowerSum(index)
         case .batchMean: return try lowerBatchMean(index)
         case .batchVariance: return lowerBatchVariance(index)
@@ -161,6 +161,9 @@ final class Lowering {
     ) {
         steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .whole(make)))
     }
+
+    /// Adds what makes a parameter ready that only `AcceleratedExecutor.write` changes.
+    func prepare(_ make: @escaping () -> () -> Void) { preparations.append(make) }
 
     /// Adds a call whose threads work on groups of images of their own.
     func add(

@@ -15,6 +15,7 @@ extension Lowering {
     /// y (or max(y, 0), when a ReLU follows) = conv2d(x, filter, bias).
     func lowerConvolution(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         if try lowerLaneConvolution(index, convolution) { return true }
+        guard convolution.isPlain else { return separate(index) }
         let node = node(index)
         let rectifier = uses.rectifier[index]
         let inputs = node.inputs
@@ -26,10 +27,7 @@ extension Lowering {
         let result = description.descriptor(dnnl_query_dst_md)
         let x = try tensor(inputs[0], as: Layout(image, axes: Layout.imageAxes, shape: shape(inputs[0])))
         let y = Tensor(Layout(result, axes: Layout.imageAxes, shape: node.shape))
-        if try lowerBlockedWinograd(index, convolution, x, y) {
-            hold(rectifier ?? index, y)
-            return true
-        }
+        if try lowerBlockedWinograd(index, convolution, x, y.layout) { return true }
         let f = try tensor(inputs[1], as: Layout(filter, axes: Layout.filterAxes, shape: shape(inputs[1])))
         var arguments = [
             (DNNL_ARG_SRC, image, x.storage), (DNNL_ARG_WEIGHTS, filter, f.storage),
@@ -54,7 +52,7 @@ extension Lowering {
     /// The layout that a convolution wants its images in.
     func imageLayout(ofConvolution index: Int) throws(AccelerationError) -> Layout? {
         let node = node(index)
-        guard case .conv2d(let convolution) = node.op, !fitsLanes(node.shape) else { return nil }
+        guard case .conv2d(let convolution) = node.op, convolution.isPlain, !fitsLanes(node.shape) else { return nil }
         let description = try descriptions(
             shape(node.inputs[0]), shape(node.inputs[1]), node.shape, convolution
         )
@@ -68,6 +66,7 @@ extension Lowering {
         let node = node(index)
         let (dy, filter) = (node.inputs[0], node.inputs[1])
         if try lowerLaneInputGradient(index, convolution) { return true }
+        guard convolution.isPlain else { return separate(index) }
         let description = try descriptions(node.shape, shape(filter), shape(dy), convolution).inputGradient()
         if description.isReference { return separate(index) }
         let imageLayout = description.descriptor(dnnl_query_diff_src_md)
@@ -91,6 +90,7 @@ extension Lowering {
     func lowerFilterGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
         if try lowerLaneFilterGradient(index, convolution) { return true }
+        guard convolution.isPlain else { return separate(index) }
         let (x, dy) = (node.inputs[0], node.inputs[1])
         let bias = uses.biasGradient[index]
         let description = try descriptions(shape(x), node.shape, shape(dy), convolution)

@@ -54,7 +54,7 @@ extension Lowering {
     func lowerLaneInputGradient(_ index: Int, _ convolution: Convolution) throws(AccelerationError) -> Bool {
         let node = node(index)
         let filter = shape(node.inputs[1])
-        guard fitsLanes(node.shape), filter[0] == filter[1] else { return false }
+        guard fitsLanes(node.shape, filter, convolution) else { return false }
         let (dy, source) = try lanes(node.inputs[0], border: gradientBorder(index, convolution))
         let f = try tensor(node.inputs[1], as: .rowMajor(filter))
         // Each thread turns the filter for itself, so that none waits.
@@ -63,35 +63,42 @@ extension Lowering {
         let border = borderWanted(index)
         let dx = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
         let target = LanePlanes(node.shape, border: border)
-        let isStrided = convolution.stride > 1
-        // A strided one is described in its forward direction, a plain one is the convolution that its gradient is.
+        let isDepthwise = !convolution.isPlain
+        // Strided and depthwise ones are described in their forward direction, a plain one is the convolution that its
+        // gradient is.
+        let isForward = isDepthwise || convolution.stride > 1
         let padding = filter[0] - 1 - convolution.padding
-        let result = isStrided ? shape(node.inputs[0]) : node.shape
+        let result = isForward ? source : target
         let sizes = deai_lane_convolution(
-            channels: Int32(isStrided ? filter[2] : filter[3]), filters: Int32(isStrided ? filter[3] : filter[2]),
-            kernel_height: Int32(filter[0]), kernel_width: Int32(filter[1]), stride: Int32(convolution.stride),
-            padding: Int32(isStrided ? convolution.padding : padding), output_height: Int32(result[1]),
-            output_width: Int32(result[2]), x: isStrided ? target.strides : source.strides,
-            y: isStrided ? source.strides : target.strides)
-        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+            channels: Int32(isForward ? target.channels : source.channels),
+            filters: Int32(isForward ? source.channels : target.channels), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride),
+            padding: Int32(isForward ? convolution.padding : padding), output_height: Int32(result.height),
+            output_width: Int32(result.width), x: isForward ? target.strides : source.strides,
+            y: isForward ? source.strides : target.strides)
+        let winograd = isDepthwise ? nil : WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
-        let name = winograd == nil ? "lanes conv2dInputGradient" : "lanes winograd conv2dInputGradient"
+        let kernel = isDepthwise ? "depthwise " : winograd == nil ? "" : "winograd "
+        let name = "lanes \(kernel)conv2dInputGradient"
         addGroups(name, source.groups, touches) {
             let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
             let (f, turned) = (f.storage.floats, turned.floats)
             return { thread, range, isFirst in
                 let mine = turned + thread * turnedCount
-                if isFirst {
+                if isFirst && !isDepthwise {
                     deai_turn_filter(
                         f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
                 }
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
-                    if let winograd {
+                    if isDepthwise {
+                        deai_lane_depthwise_input_gradient(
+                            $0, dy, f, dx, Int32(target.height), Int32(target.width), first, end)
+                    } else if let winograd {
                         deai_winograd(
                             $0, dy, mine, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(thread), isFirst ? 1 : 0,
                             first, end)
-                    } else if isStrided {
+                    } else if isForward {
                         deai_lane_strided_input_gradient(
                             $0, dy, mine, dx, Int32(target.height), Int32(target.width), first, end)
                     } else {
@@ -110,7 +117,7 @@ extension Lowering {
         let node = node(index)
         let pooled = pooledGradients[node.inputs[1]]
         let filter = node.shape
-        guard fitsLanes(shape(node.inputs[0])), filter[0] == filter[1] else { return false }
+        guard fitsLanes(shape(node.inputs[0]), filter, convolution) else { return false }
         let (x, source) = try lanes(node.inputs[0], border: convolution.padding)
         let dy: Tensor
         let slopes: LanePlanes
@@ -125,7 +132,7 @@ extension Lowering {
         let df = Tensor(.rowMajor(filter))
         let db = Tensor(.rowMajor([filter[3]]))
         let sizes = deai_lane_convolution(
-            channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            channels: Int32(source.channels), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
             kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
             output_height: Int32(slopes.height), output_width: Int32(slopes.width), x: source.strides,
             y: slopes.strides)
@@ -135,7 +142,7 @@ extension Lowering {
         } else {
             addFilterGradient(
                 sizes, (x, source), (dy, slopes), parts, part: part, count: filter.count,
-                bias: uses.biasGradient[index] != nil)
+                bias: uses.biasGradient[index] != nil, isDepthwise: !convolution.isPlain)
         }
         add("sum of threads", [parts, df.storage, db.storage]) {
             let (df, db, parts) = (df.storage.floats, db.storage.floats, parts.floats)
@@ -156,17 +163,19 @@ extension Lowering {
     /// Each thread writes its sums for the filter (`count` numbers) and the bias to a part of its own.
     private func addFilterGradient(
         _ sizes: deai_lane_convolution, _ image: (Tensor, LanePlanes), _ gradient: (Tensor, LanePlanes),
-        _ parts: Storage, part: Int, count: Int, bias: Bool
+        _ parts: Storage, part: Int, count: Int, bias: Bool, isDepthwise: Bool
     ) {
         let ((x, source), (dy, slopes)) = (image, gradient)
         let library = library
-        let winograd = WinogradScratch(sizes, gradient: true, threads: library.threads)
+        let winograd = isDepthwise ? nil : WinogradScratch(sizes, gradient: true, threads: library.threads)
         // Turning the slopes pays where each is used by several taps, or where adding up lanes takes as long.
-        let isTurned = winograd == nil && (sizes.kernel_height > 1 || sizes.output_height * sizes.output_width < 128)
+        let isTurned =
+            !isDepthwise && winograd == nil && (sizes.kernel_height > 1 || sizes.output_height * sizes.output_width < 128)
         let turnedCount = isTurned ? withUnsafePointer(to: sizes) { deai_lane_turned_scratch($0) } : 0
         let turned = turnedCount > 0 ? Storage(byteCount: turnedCount * library.threads * 4) : nil
         let touches = [x.storage, dy.storage, parts] + [winograd?.storage, turned].compactMap { $0 }
-        let name = winograd == nil ? "lanes conv2dFilterGradient" : "lanes winograd conv2dFilterGradient"
+        let kernel = isDepthwise ? "depthwise " : winograd == nil ? "" : "winograd "
+        let name = "lanes \(kernel)conv2dFilterGradient"
         addGroups(name, source.groups, touches) {
             let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
             let (parts, scratch) = (parts.floats, turned?.floats)
@@ -177,7 +186,9 @@ extension Lowering {
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 let adding: Int32 = isFirst ? 0 : 1
                 withUnsafePointer(to: sizes) {
-                    if let winograd {
+                    if isDepthwise {
+                        deai_lane_depthwise_filter_gradient($0, x, dy, mine, behind, adding, first, end)
+                    } else if let winograd {
                         deai_winograd_gradient(
                             $0, x, dy, mine, behind, winograd.part(thread), adding, isLast ? 1 : 0, first, end)
                     } else if let scratch {

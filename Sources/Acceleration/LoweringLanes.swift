@@ -14,7 +14,7 @@ extension Lowering {
     /// Nobody may need the numbers between: the ReLU is seen by the pooling and by its gradient only.
     private func pooledConvolution(_ index: Int, _ convolution: Convolution) -> PooledConvolution? {
         let node = node(index)
-        guard usesLanes, convolution.stride == 1, node.inputs.count == 3, node.shape[0] % 16 == 0,
+        guard usesLanes, convolution.isPlain, convolution.stride == 1, node.inputs.count == 3, node.shape[0] % 16 == 0,
             node.shape[1] % 2 == 0, node.shape[2] % 2 == 0, let rectifier = uses.rectifier[index],
             !uses.isOutput[rectifier]
         else { return nil }
@@ -90,13 +90,20 @@ extension Lowering {
 }
 
 extension Lowering {
+    /// Whether the kernels with images in lanes know the convolution: square, without holes, of all channels or of each alone.
+    func fitsLanes(_ image: Shape, _ filter: Shape, _ convolution: Convolution) -> Bool {
+        let isDepthwise = convolution.groups == image[3] && filter[3] == image[3]
+        return fitsLanes(image) && filter[0] == filter[1] && convolution.dilation == 1
+            && (convolution.groups == 1 || isDepthwise)
+    }
+
     /// A convolution of any stride, with the ReLU that follows.
     private func lowerOpenLaneConvolution(
         _ index: Int, _ convolution: Convolution
     ) throws(AccelerationError) -> Bool {
         let node = node(index)
         let filter = shape(node.inputs[1])
-        guard fitsLanes(node.shape), filter[0] == filter[1] else { return false }
+        guard fitsLanes(shape(node.inputs[0]), filter, convolution) else { return false }
         let (x, source) = try lanes(node.inputs[0], border: convolution.padding)
         let f = try tensor(node.inputs[1], as: .rowMajor(filter))
         var bias: Storage?
@@ -105,21 +112,25 @@ extension Lowering {
         let border = borderWanted(rectifier ?? index)
         let y = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
         let target = LanePlanes(node.shape, border: border)
+        let isDepthwise = !convolution.isPlain
         let sizes = deai_lane_convolution(
-            channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            channels: Int32(source.channels), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
             kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
             output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
             y: target.strides)
-        let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
+        let winograd = isDepthwise ? nil : WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches = [x.storage, f.storage, y.storage] + [bias, winograd?.storage].compactMap { $0 }
-        let name = (winograd == nil ? "lanes conv2d" : "lanes winograd") + (rectifier == nil ? "" : "+relu")
+        let kernel = isDepthwise ? "depthwise" : winograd == nil ? "conv2d" : "winograd"
+        let name = "lanes \(kernel)" + (rectifier == nil ? "" : "+relu")
         addGroups(name, source.groups, touches) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
             let (f, bias) = (f.storage.floats, bias.map { UnsafePointer($0.floats) })
             return { thread, range, isFirst in
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
-                    if let winograd {
+                    if isDepthwise {
+                        deai_lane_depthwise($0, x, f, bias, rectifier == nil ? 0 : 1, y, first, end)
+                    } else if let winograd {
                         deai_winograd(
                             $0, x, f, bias, Int32(rectifier == nil ? DEAI_PLAIN : DEAI_RECTIFIED), y, nil,
                             winograd.part(thread), isFirst ? 1 : 0, first, end)

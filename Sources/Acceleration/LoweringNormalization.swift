@@ -1,6 +1,17 @@
 import Autodiff
 import CAcceleration
 
+/// Between which numbers an activation lets through what it gets.
+struct Limits: Equatable {
+    let low: Float
+    let high: Float
+
+    /// Those of a ReLU.
+    static let aboveZero = Limits(low: 0, high: .infinity)
+
+    var name: String { self == .aboveZero ? "relu" : "clamp" }
+}
+
 /// The mean of a batch that was added, and the variance that was made with it.
 struct LoweredStatistics {
     let mean: Int
@@ -257,7 +268,7 @@ extension Lowering {
         guard fitsLanes(node(index).shape), inputs.allSatisfy({ shape($0) == node(index).shape }),
             inputs.contains(where: { isInLanes($0) })
         else { return false }
-        if let user = onlyUser(index), node(user).op == .reluGradient, node(user).inputs[0] == index,
+        if let user = onlyUser(index), node(user).op.isLimitGradient, node(user).inputs[0] == index,
             node(user).inputs[1] != index, isInLanes(node(user).inputs[1]), uses.fusedInto[user] == nil
         {
             for input in inputs { _ = try lanes(input) }
@@ -267,43 +278,43 @@ extension Lowering {
         }
         if let relu = onlyUser(index), node(relu).op == .relu {
             skip(index)
-            try addLaneSum("lanes add+relu", inputs[0], inputs[1], above: nil, relu, isRectified: true)
+            try addLaneSum("lanes add+relu", inputs[0], inputs[1], relu, limits: .aboveZero)
         } else {
-            try addLaneSum("lanes add", inputs[0], inputs[1], above: nil, index)
+            try addLaneSum("lanes add", inputs[0], inputs[1], index)
         }
         return true
     }
 
-    /// max(x, 0) of images in lanes.
-    func lowerLaneRelu(_ index: Int) throws(AccelerationError) -> Bool {
+    /// min(max(x, low), high) of images in lanes.
+    func lowerLaneLimit(_ index: Int, _ limits: Limits) throws(AccelerationError) -> Bool {
         guard fitsLanes(node(index).shape), isInLanes(node(index).inputs[0]) else { return false }
-        try addLaneSum("lanes relu", node(index).inputs[0], nil, above: nil, index, isRectified: true)
+        try addLaneSum("lanes \(limits.name)", node(index).inputs[0], nil, index, limits: limits)
         return true
     }
 
-    /// dx = dy where y > 0, of images in lanes.
-    func lowerLaneReluGradient(_ index: Int) throws(AccelerationError) -> Bool {
+    /// dx = dy where the second input is between the limits, of images in lanes.
+    func lowerLaneLimitGradient(_ index: Int, _ limits: Limits) throws(AccelerationError) -> Bool {
         let inputs = node(index).inputs
         guard fitsLanes(node(index).shape), shape(inputs[0]) == shape(inputs[1]), isInLanes(inputs[1]) else {
             return false
         }
         if deferredSums.contains(inputs[0]) {
             let parts = node(inputs[0]).inputs
-            try addLaneSum("lanes add+reluGradient", parts[0], parts[1], above: inputs[1], index)
+            try addLaneSum("lanes add+\(limits.name)Gradient", parts[0], parts[1], gates: inputs[1], index, limits: limits)
         } else {
-            try addLaneSum("lanes reluGradient", inputs[0], nil, above: inputs[1], index)
+            try addLaneSum("lanes \(limits.name)Gradient", inputs[0], nil, gates: inputs[1], index, limits: limits)
         }
         return true
     }
 
     private func addLaneSum(
-        _ name: String, _ a: Int, _ b: Int?, above: Int?, _ index: Int, isRectified: Bool = false
+        _ name: String, _ a: Int, _ b: Int?, gates: Int? = nil, _ index: Int, limits: Limits? = nil
     ) throws(AccelerationError) {
         let (left, leftPlanes) = try lanes(a)
         var right: (tensor: Tensor, planes: LanePlanes)?
         if let b { right = try lanes(b) }
         var mask: (tensor: Tensor, planes: LanePlanes)?
-        if let above { mask = try lanes(above) }
+        if let gates { mask = try lanes(gates) }
         let border = borderWanted(index)
         let y = Tensor(.lanes(node(index).shape, border: border), lasting: border > 0)
         let target = LanePlanes(node(index).shape, border: border)
@@ -311,7 +322,7 @@ extension Lowering {
         var normalized: (tensor: Tensor, planes: LanePlanes)?
         var mean: Storage?
         var sums: Storage?
-        if above != nil, let gradients = normalizationGradients(near: index), gradients.dy == index {
+        if gates != nil, let gradients = normalizationGradients(near: index), gradients.dy == index {
             normalized = try lanes(gradients.x)
             mean = try channelVector(gradients.mean)
             sums = Storage(byteCount: target.groups * target.channels * 8)
@@ -328,8 +339,8 @@ extension Lowering {
             let (mean, sums) = (mean?.floats, sums?.floats)
             let strides = [right, mask, normalized].map { $0?.planes.strides ?? deai_planes() }
             let addition = deai_lane_addition(
-                extent: target.extent, a: leftPlanes.strides, b: strides[0], above: strides[1], y: target.strides,
-                x: strides[2], rectified: isRectified ? 1 : 0)
+                extent: target.extent, a: leftPlanes.strides, b: strides[0], gates: strides[1], y: target.strides,
+                x: strides[2], limited: limits == nil ? 0 : 1, low: limits?.low ?? 0, high: limits?.high ?? 0)
             return { _, range, _ in
                 withUnsafePointer(to: addition) {
                     deai_lane_add(
@@ -376,5 +387,14 @@ extension Lowering {
         }
         hold(index, y)
         return true
+    }
+}
+
+extension Op {
+    fileprivate var isLimitGradient: Bool {
+        switch self {
+        case .reluGradient, .clampGradient: true
+        default: false
+        }
     }
 }

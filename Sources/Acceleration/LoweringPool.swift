@@ -59,7 +59,7 @@ extension Lowering {
         let node = node(index)
         guard pooling.window == pooling.stride, pooling.window <= 15 else { return false }
         let x = try pooled(node.inputs[0])
-        let result = try resultLayout(index, source: x.layout)
+        let result = try pooledLayout(index, source: x.layout)
         guard let blocks = x.layout.channelBlocks, let resultBlocks = result.channelBlocks else {
             return false
         }
@@ -107,7 +107,7 @@ extension Lowering {
     }
 
     /// What the next convolution wants, row-major for all others; with the blocks of the source.
-    private func resultLayout(_ index: Int, source: Layout) throws(AccelerationError) -> Layout {
+    func pooledLayout(_ index: Int, source: Layout) throws(AccelerationError) -> Layout {
         let shape = shape(index)
         for user in uses.users[index] {
             if let wanted = try imageLayout(ofConvolution: user), let blocks = wanted.channelBlocks,

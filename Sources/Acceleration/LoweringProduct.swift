@@ -11,13 +11,44 @@ extension Lowering {
         let node = node(index)
         let (a, b) = (shape(node.inputs[0]), shape(node.inputs[1]))
         switch (transposeA, transposeB) {
-        case (false, false): return try lowerDense(index, FullyConnected(library, m: a[0], k: a[1], n: b[1]))
+        case (false, false):
+            if try lowerDenseRows(index) { return true }
+            return try lowerDense(index, FullyConnected(library, m: a[0], k: a[1], n: b[1]))
         case (false, true) where node.inputs.count == 2:
             return try lowerDenseInputGradient(index, FullyConnected(library, m: a[0], k: b[0], n: a[1]))
         case (true, false) where node.inputs.count == 2:
             return try lowerDenseWeightGradient(index, FullyConnected(library, m: a[0], k: a[1], n: b[1]))
         default: return separate(index)
         }
+    }
+
+    /// A few images: threads share out the weights, which the library leaves to one of them.
+    private func lowerDenseRows(_ index: Int) throws(AccelerationError) -> Bool {
+        let node = node(index)
+        let (rows, weights) = (shape(node.inputs[0])[0], shape(node.inputs[1]))
+        // Gradients want the weights in a layout of the library's.
+        let isInUse = uses.users[node.inputs[1]].allSatisfy {
+            self.node($0).op == .matmul(transposeA: false, transposeB: false)
+        }
+        guard rows < 16, isInUse, weights[1] % 16 == 0, weights.count >= 65_536 else { return false }
+        let rectifier = uses.rectifier[index]
+        let x = try tensor(node.inputs[0], as: .rowMajor(shape(node.inputs[0]))).storage
+        let w = try tensor(node.inputs[1], as: .rowMajor(weights)).storage
+        let bias = node.inputs.count == 3 ? try tensor(node.inputs[2], as: .rowMajor([weights[1]])).storage : nil
+        let y = Tensor(.rowMajor(node.shape))
+        let library = library
+        add("dense rows" + (rectifier == nil ? "" : "+relu"), [x, w, y.storage] + [bias].compactMap { $0 }) {
+            let (x, w, bias, y) = (x.floats, w.floats, bias?.floats, y.storage.floats)
+            return {
+                library.parallel(over: weights[1] / 16) { range in
+                    deai_dense_rows(
+                        x, Int32(rows), weights[0], w, weights[1], bias, rectifier == nil ? 0 : 1, y,
+                        Int32(range.lowerBound * 16), Int32(range.upperBound * 16))
+                }
+            }
+        }
+        hold(rectifier ?? index, y)
+        return true
     }
 
     private func lowerDense(_ index: Int, _ layer: FullyConnected) throws(AccelerationError) -> Bool {

@@ -174,14 +174,19 @@ DEAI_CLONES void deai_lane_normalization_input_gradient(
 
 // One row of a sum, and what the gradients of a normalisation of `line` need of it.
 INLINE void add_row(
-    const float *left, const float *right, const float *mask, float *to, const float *line, int width, int rectified,
+    const float *left, const float *right, const float *gates, float *to, const float *line, const deai_lane_addition *n,
     float mean, v16 *plain, v16 *tilted) {
-    const v16 middle = splat16(mean);
-    for (int j = 0; j < width; j++) {
+    const v16 middle = splat16(mean), low = splat16(n->low), high = splat16(n->high);
+    for (int j = 0; j < n->extent.width; j++) {
         v16 v = *(const v16 *)(left + j * 16);
         if (right) v += *(const v16 *)(right + j * 16);
-        if (rectified) v = (v16)((i16x)v & ~(v <= 0));
-        if (mask) v = (v16)((i16x)v & (*(const v16 *)(mask + j * 16) > 0));
+        if (gates) {
+            const v16 gate = *(const v16 *)(gates + j * 16);
+            v = (v16)((i16x)v & (gate > low) & (gate < high));
+        } else if (n->limited) {
+            v = SELECT(v <= low, low, v);
+            v = SELECT(v >= high, high, v);
+        }
         *(v16 *)(to + j * 16) = v;
         if (line) {
             *plain += v;
@@ -191,7 +196,7 @@ INLINE void add_row(
 }
 
 DEAI_CLONES void deai_lane_add(
-    const deai_lane_addition *addition, const float *a, const float *b, const float *above, float *y, const float *x,
+    const deai_lane_addition *addition, const float *a, const float *b, const float *gates, float *y, const float *x,
     const float *mean, float *sums, int first_group, int end_group) {
     const deai_lane_addition n = *addition;
     const deai_extent e = n.extent;
@@ -202,15 +207,15 @@ DEAI_CLONES void deai_lane_add(
             for (int i = 0; i < e.height; i++) {
                 const float *left = a + group * n.a.group + c * n.a.plane + i * n.a.row;
                 const float *right = b ? b + group * n.b.group + c * n.b.plane + i * n.b.row : 0;
-                const float *mask = above ? above + group * n.above.group + c * n.above.plane + i * n.above.row : 0;
+                const float *gate = gates ? gates + group * n.gates.group + c * n.gates.plane + i * n.gates.row : 0;
                 const float *line = sums ? x + group * n.x.group + c * n.x.plane + i * n.x.row : 0;
                 float *to = y + group * n.y.group + c * n.y.plane + i * n.y.row;
-                if (mask && line && right)
-                    add_row(left, right, mask, to, line, e.width, 0, middle, &plain, &tilted);
-                else if (mask && line)
-                    add_row(left, 0, mask, to, line, e.width, 0, middle, &plain, &tilted);
+                if (gate && line && right)
+                    add_row(left, right, gate, to, line, &n, middle, &plain, &tilted);
+                else if (gate && line)
+                    add_row(left, 0, gate, to, line, &n, middle, &plain, &tilted);
                 else
-                    add_row(left, right, mask, to, line, e.width, n.rectified, middle, &plain, &tilted);
+                    add_row(left, right, gate, to, line, &n, middle, &plain, &tilted);
             }
             if (sums) {
                 float *target = sums + ((ptrdiff_t)group * e.channels + c) * 2;

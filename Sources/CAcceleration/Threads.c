@@ -1,4 +1,6 @@
+#define _POSIX_C_SOURCE 200112L
 #include <dlfcn.h>
+#include <stdlib.h>
 
 #include "CAcceleration.h"
 
@@ -8,6 +10,10 @@ static void (*parallel)(void (*body)(void *), void *data, unsigned threads, unsi
 static int (*thread_number)(void);
 static int (*thread_count)(void);
 static void (*set_threads)(int);
+
+void deai_limit_waiting(void) {
+    if (!getenv("OMP_WAIT_POLICY")) setenv("GOMP_SPINCOUNT", "20000", 0);
+}
 
 const char *deai_load_threads(void) {
     void *library = dlopen("libgomp.so.1", RTLD_NOW | RTLD_LOCAL);

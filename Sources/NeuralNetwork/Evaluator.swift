@@ -44,27 +44,18 @@ public final class Evaluator {
     public func logits(
         pixels: UnsafeBufferPointer<UInt8>, count: Int, parameters arrays: [[Float]], state running: [[Float]]
     ) throws(LearnerError) -> [Float] {
-        let inputCount = network.architecture.inputCount
-        let classes = network.architecture.classes
-        guard count >= 0, pixels.count == count * inputCount else {
-            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
-        }
-        try check(arrays, network.parameters.map { $0.count })
-        try check(running, network.state.map { $0.count })
-        for (array, value) in zip(arrays + running, parameters + state) { copy(array, to: executor.buffer(of: value)) }
-        var result: [Float] = []
-        result.reserveCapacity(count * classes)
-        let logits = executor.buffer(of: activations[activations.count - 1])
-        var done = 0
-        while done < count {
-            let here = min(batch, count - done)
-            let part = UnsafeBufferPointer(rebasing: pixels[done * inputCount..<(done + here) * inputCount])
-            preprocessing.apply(part, to: executor.buffer(of: images), workers: executor.workers)
-            executor.run()
-            for i in 0..<here * classes { result.append(logits[i]) }
-            done += here
-        }
-        return result
+        try answer(
+            pixels, count: count, batch: batch, parameters: arrays, state: running,
+            write: {
+                for (array, value) in zip(arrays + running, parameters + state) {
+                    copy(array, to: executor.buffer(of: value))
+                }
+            },
+            run: { pixels in
+                preprocessing.apply(pixels, to: executor.buffer(of: images), workers: executor.workers)
+                executor.run()
+                return executor.buffer(of: activations[activations.count - 1])
+            })
     }
 
     /// What a layer of the architecture gave for the last batch that was run; only when observing.

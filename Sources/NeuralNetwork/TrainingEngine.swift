@@ -88,6 +88,33 @@ extension EvaluationEngine {
         let (trained, running) = network.parted(parameters)
         return try logits(pixels: pixels, count: count, parameters: trained, state: running)
     }
+
+    /// Checks what `logits` was given, has the variables written, and goes through the images, `batch` at a time.
+    ///
+    /// - Parameter run: gives the logits of the images whose pixels it gets.
+    package func answer(
+        _ pixels: UnsafeBufferPointer<UInt8>, count: Int, batch: Int, parameters: [[Float]], state: [[Float]],
+        write: () -> Void, run: (UnsafeBufferPointer<UInt8>) -> UnsafeMutableBufferPointer<Float>
+    ) throws(LearnerError) -> [Float] {
+        let inputCount = network.architecture.inputCount
+        let classes = network.architecture.classes
+        guard count >= 0, pixels.count == count * inputCount else {
+            throw .batch(capacity: batch, pixels: pixels.count, labels: count)
+        }
+        try check(parameters, network.parameters.map { $0.count })
+        try check(state, network.state.map { $0.count })
+        write()
+        var result: [Float] = []
+        result.reserveCapacity(count * classes)
+        var done = 0
+        while done < count {
+            let here = min(batch, count - done)
+            let logits = run(UnsafeBufferPointer(rebasing: pixels[done * inputCount..<(done + here) * inputCount]))
+            for i in 0..<here * classes { result.append(logits[i]) }
+            done += here
+        }
+        return result
+    }
 }
 
 extension Learner: TrainingEngine {}

@@ -2,9 +2,9 @@ import Autodiff
 import Kernels
 import Testing
 
-/// Numbers for the leaves of a case at which no ReLU and no maximum is nearly a tie.
+/// Numbers for the leaves of a case at which no ReLU, no limit and no maximum is nearly a tie.
 ///
-/// Both executors round differently. Where a value before a ReLU, or the distance of a window's maximum from its
+/// Both executors round differently. Where the distance of a value from the threshold of a ReLU or a clamp, or the distance of a window's maximum from its
 /// runner-up, is as small as that, the two decide differently, both rightly, and the gradients behind have nothing in
 /// common. So images that stand near a tie are drawn again until none does, by what the portable executor finds.
 struct DecidedLeaves {
@@ -13,27 +13,28 @@ struct DecidedLeaves {
 
     private let leaves: [Value]
     private let executor: PortableExecutor
-    /// What a ReLU or a maximum decides about.
-    private let rectified: [Value]
+    /// What a ReLU, a clamp or a maximum decides about.
+    private let limited: [(value: Value, thresholds: [Float])]
     private let pooled: [(value: Value, pooling: Pooling)]
 
     init(_ leaves: [Value], of result: Value) throws {
         let graph = result.graph
-        var rectified: [Value] = []
+        var limited: [(value: Value, thresholds: [Float])] = []
         var pooled: [(value: Value, pooling: Pooling)] = []
         // What was recorded up to the result; the gradients come behind it.
         for node in graph.nodes[...result.index] {
             switch node.op {
-            case .relu: rectified.append(Value(graph: graph, index: node.inputs[0]))
+            case .relu: limited.append((Value(graph: graph, index: node.inputs[0]), [0]))
+            case .clamp(let low, let high): limited.append((Value(graph: graph, index: node.inputs[0]), [low, high]))
             case .maxPool2d(let pooling): pooled.append((Value(graph: graph, index: node.inputs[0]), pooling))
             default: continue
             }
         }
         self.leaves = leaves
-        self.rectified = rectified
+        self.limited = limited
         self.pooled = pooled
         executor = PortableExecutor(
-            try Plan(graph, outputs: leaves + rectified + pooled.map { $0.value }))
+            try Plan(graph, outputs: leaves + limited.map { $0.value } + pooled.map { $0.value }))
     }
 
     /// The leaves with some images of the first drawn again.
@@ -66,10 +67,10 @@ struct DecidedLeaves {
                 for image in 0..<images { isNear[image] = true }
             }
         }
-        for value in rectified {
+        for (value, thresholds) in limited {
             let numbers = executor.buffer(of: value)
             let least = leastDistance(numbers)
-            for i in numbers.indices where abs(numbers[i]) < least { mark(value, i) }
+            for i in numbers.indices where thresholds.contains(where: { abs(numbers[i] - $0) < least }) { mark(value, i) }
         }
         for (value, pooling) in pooled {
             let numbers = executor.buffer(of: value)

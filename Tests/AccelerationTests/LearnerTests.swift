@@ -68,9 +68,8 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
         #expect(engine.state.count == portable.network.state.count && engine.steps == sizes.count)
     }
 
-    /// The networks of the baseline run on the accelerated kernels but for the loss and what is smaller than a batch of
-    /// logits.
-    @Test(arguments: [Preset.lenet5, .convnet, .resnet8, .resnet20]) func nothingLargeRunsPortable(_ preset: Preset) throws {
+    /// Networks with convolutions run on the accelerated kernels but for the loss and what is smaller than a batch of logits.
+    @Test(arguments: Preset.allCases.filter { $0 != .mlp }) func nothingLargeRunsPortable(_ preset: Preset) throws {
         let names = try accelerated(preset, batch: 128).executor.stepNames.map { $0.name }
         #expect(names.count { $0.contains("portable") } <= 3, "\(names)")
         #expect(names.allSatisfy { !$0.contains("reorder") && !$0.contains("ref") }, "\(names)")

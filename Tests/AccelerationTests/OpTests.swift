@@ -23,7 +23,7 @@ struct OpCase: Sendable, CustomStringConvertible {
     /// Products and sums that one number of a result can be made of.
     var depth: Int { shapes.reduce(1) { max($0, $1.reduce(1, *)) } }
 
-    static let all: [OpCase] = products + convolutions + pools + others + winograd + lanes + composed
+    static let all: [OpCase] = products + convolutions + pools + others + winograd + lanes + depthwise + composed
 
     private static let products: [OpCase] =
         [(1, 1, 1), (2, 3, 4), (7, 9, 2), (3, 17, 8), (32, 16, 48), (33, 10, 84)].flatMap { m, n, k in
@@ -144,6 +144,47 @@ struct OpCase: Sendable, CustomStringConvertible {
             ]
         }
 
+    /// A kernel for each channel, alone, between normalisation and ReLU6 as in mobile networks, and in groups that have no kernels
+    /// of their own.
+    private static let depthwise: [OpCase] =
+        [
+            (16, 7, 8, 3, 1, 1), (32, 9, 4, 3, 2, 1), (16, 8, 5, 3, 2, 0), (16, 6, 3, 5, 2, 2), (48, 7, 2, 3, 1, 0),
+            (16, 10, 3, 3, 3, 1), (16, 5, 4, 2, 1, 0), (16, 8, 6, 5, 1, 2), (16, 6, 4, 1, 1, 0),
+            (5, 7, 4, 3, 2, 1),
+        ].flatMap { n, size, c, kernel, stride, padding in
+            let shapes = [[n, size, size, c], [1, 1, c, c], [kernel, kernel, 1, c], [c], [c]]
+            let name = "depthwise \(kernel)x\(kernel) stride \(stride) padding \(padding)"
+            return [
+                OpCase(name, Array(shapes.prefix(4))) { x in
+                    conv2d(conv2d(x[0], x[1]), x[2], x[3], stride: stride, padding: padding, groups: c)
+                },
+                OpCase("\(name) relu", Array(shapes.prefix(4))) { x in
+                    relu(conv2d(relu(conv2d(x[0], x[1])), x[2], x[3], stride: stride, padding: padding, groups: c))
+                },
+            ] + (kernel == 1 ? [] : [normalised(name, shapes, stride, padding)])
+        } + [
+            OpCase("two filters a channel", [[16, 6, 6, 4], [3, 3, 1, 8]]) {
+                conv2d($0[0], $0[1], padding: 1, groups: 4)
+            },
+            OpCase("depthwise with holes", [[16, 8, 8, 4], [3, 3, 1, 4]]) {
+                conv2d($0[0], $0[1], padding: 2, dilation: 2, groups: 4)
+            },
+            OpCase("clamped sum", [[16, 6, 6, 4], [1, 1, 4, 4], [3, 3, 1, 4]]) { x in
+                let first = conv2d(x[0], x[1])
+                let limited = clamp(first + conv2d(first, x[2], padding: 1, groups: 4), -0.5, 0.5)
+                return conv2d(limited, x[1]) + conv2d(limited, x[2], padding: 1, groups: 4)
+            },
+        ]
+
+    /// Not for a kernel of 1x1: normalisation undoes its factor, so that its gradient is nothing but rounding.
+    private static func normalised(_ name: String, _ shapes: [[Int]], _ stride: Int, _ padding: Int) -> OpCase {
+        OpCase("\(name) normalised", shapes) { x in
+            let wide = clamp(batchNorm(conv2d(x[0], x[1]), scale: x[3], shift: x[4]).value, -0.5, 0.5)
+            let deep = conv2d(wide, x[2], stride: stride, padding: padding, groups: shapes[0][3])
+            return clamp(batchNorm(deep, scale: x[3], shift: x[4]).value, 0, 0.75)
+        }
+    }
+
     private static let composed: [OpCase] =
         [(1, 4, 3), (2, 6, 16), (6, 16, 5), (16, 16, 16)].flatMap { c, f, classes in
             // 5 images keep to the library, 16 and 48 may go into lanes.
@@ -239,6 +280,34 @@ struct OpCase: Sendable, CustomStringConvertible {
         let testCase = OpCase("conv2d", [[images, size, size, channels], [3, 3, channels, filters], [filters]]) {
             relu(conv2d($0[0], $0[1], $0[2], padding: padding)) + conv2d($0[0], $0[1], padding: padding)
         }
+        try compareInUse(testCase, threads: threads, winograd: 2)
+    }
+
+    /// The same with the pooling that follows, whose result goes on row by row or in blocks.
+    @Test(arguments: [(1, 14, 32, 64, 1), (2, 8, 16, 32, 1), (3, 12, 48, 16, 0), (1, 28, 16, 48, 1)], [1, 2, 3])
+    func pooledNetworksInUseAgree(_ sizes: (Int, Int, Int, Int, Int), threads: Int) throws {
+        let (images, size, channels, filters, padding) = sizes
+        let shapes = [[images, size, size, channels], [3, 3, channels, filters], [filters], [3, 3, filters, 16]]
+        let testCase = OpCase("conv2d+maxPool2d", shapes) {
+            let first = maxPool2d(relu(conv2d($0[0], $0[1], $0[2], padding: padding)), window: 2, stride: 2)
+            let second = maxPool2d(relu(conv2d($0[0], $0[1], padding: padding)), window: 2, stride: 2)
+            return concatenate([first, relu(conv2d(second, $0[3], padding: 1))], axis: 3)
+        }
+        let rest = (size + 2 * padding - 2) / 2
+        try compareInUse(testCase, threads: threads, winograd: rest >= 7 ? 3 : 2)
+    }
+
+    /// Weights that threads share out, in whole tiles of rows and outputs and in parts of them.
+    @Test(arguments: [(1, 3136, 128), (5, 900, 80), (15, 1024, 64), (3, 4096, 16)], [1, 2, 3])
+    func fewRowsAgree(_ sizes: (Int, Int, Int), threads: Int) throws {
+        let (rows, inputs, outputs) = sizes
+        let testCase = OpCase("dense rows", [[rows, inputs], [inputs, outputs], [outputs]]) {
+            concatenate([relu(matmul($0[0], $0[1], bias: $0[2])), matmul($0[0], $0[1])], axis: 1)
+        }
+        try compareInUse(testCase, threads: threads, winograd: 0)
+    }
+
+    private func compareInUse(_ testCase: OpCase, threads: Int, winograd: Int) throws {
         let graph = Graph()
         let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
         let result = testCase.build(leaves)
@@ -247,14 +316,17 @@ struct OpCase: Sendable, CustomStringConvertible {
         let accelerated = try AcceleratedExecutor(plan, threads: threads, kernels: .own)
         let names = accelerated.stepNames.map { $0.name }
         // The library's blocks have sixteen channels where it uses AVX-512.
-        #expect(names.count { $0.contains("winograd") } == 2 || !names.contains { $0.contains("avx512") })
-        for (leaf, numbers) in zip(leaves, testCase.leaves()) {
-            try portable.write(numbers, to: leaf)
-            try accelerated.write(numbers, to: leaf)
+        #expect(names.count { $0.contains("winograd") } == winograd || !names.contains { $0.contains("avx512") })
+        // Filters that are made ready once are so again when others are written.
+        for sign in [Float(1), -1] {
+            for (leaf, numbers) in zip(leaves, testCase.leaves()) {
+                try portable.write(numbers.map { sign * $0 }, to: leaf)
+                try accelerated.write(numbers.map { sign * $0 }, to: leaf)
+            }
+            portable.run()
+            for _ in 0..<2 { accelerated.run() }
+            try compare(accelerated.read(result), portable.read(result), testCase, "result")
         }
-        portable.run()
-        for _ in 0..<2 { accelerated.run() }
-        try compare(accelerated.read(result), portable.read(result), testCase, "result")
     }
 
     @Test func threadsAreChecked() throws {

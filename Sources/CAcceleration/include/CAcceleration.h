@@ -7,6 +7,10 @@
 // Kernels of the accelerated executor where they beat the library. Each works on a range that the caller gives
 // to one thread; each is compiled for plain x86-64, AVX2 and AVX-512 and chosen when the program starts.
 
+/// Has threads that wait for each other sleep soon, unless the environment says otherwise: where another program has the core of
+/// the one that is waited for, one that spins keeps it from the other core. To be called before oneDNN is loaded.
+void deai_limit_waiting(void);
+
 /// Finds the runtime of the threads; null, or why not. The two functions below need it.
 const char *deai_load_threads(void);
 
@@ -49,6 +53,12 @@ void deai_relu_gradient(const float *dy, const float *y, float *dx, ptrdiff_t co
 
 /// y = a + b, at least 0 when `rectified`; b may be null.
 void deai_add(const float *a, const float *b, float *y, int rectified, ptrdiff_t count);
+
+/// y = x * weights + bias for a few rows [rows][inputs], weights [inputs][outputs], outputs first ..< end, a multiple of sixteen;
+/// at least 0 when `rectified`; bias may be null.
+void deai_dense_rows(
+    const float *x, int rows, ptrdiff_t inputs, const float *weights, ptrdiff_t outputs, const float *bias, int rectified,
+    float *y, int first, int end);
 
 /// Multiplies and adds that nothing but the arithmetic units holds up: 2 * 16 * 16 * `rounds` operations on numbers.
 float deai_peak(ptrdiff_t rounds);
@@ -121,6 +131,18 @@ void deai_lane_pooled_filter_gradient(
     const deai_lane_convolution *conv, const deai_pool *pool, const float *x, const float *dy, const uint8_t *places,
     float *filter, float *bias, float *scratch, int adding, int first_group, int end_group);
 
+/// The same three for a kernel of each channel, with a filter [row][column][channel] that is never turned; `conv` is that of the
+/// forward direction, with as many filters as channels.
+void deai_lane_depthwise(
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int rectified, float *y,
+    int first_group, int end_group);
+void deai_lane_depthwise_input_gradient(
+    const deai_lane_convolution *conv, const float *dy, const float *filter, float *dx, int input_height, int input_width,
+    int first_group, int end_group);
+void deai_lane_depthwise_filter_gradient(
+    const deai_lane_convolution *conv, const float *x, const float *dy, float *filter, float *bias, int adding,
+    int first_group, int end_group);
+
 /// What follows a convolution by Winograd's method.
 enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
 
@@ -142,11 +164,20 @@ ptrdiff_t deai_winograd_scratch(const deai_lane_convolution *conv);
 ptrdiff_t deai_winograd_gradient_scratch(const deai_lane_convolution *conv);
 
 /// The convolution by Winograd's method with channels in lanes, [image][block of 16 channels][row][column][16] without any
-/// border: `conv.x.group` is from image to image, `conv.x.plane` from block to block. Channels and filters are multiples of
-/// sixteen, the bias may be null. Some filters at some tiles of four by four results, for each image.
+/// border: `conv.x.group` is from image to image, `conv.x.plane` from block to block, and `pixel` from column to column of y.
+/// Channels and filters are multiples of sixteen, the bias may be null. Some filters, which `deai_winograd_blocked_filters`
+/// made ready in `u`, at some tiles of four by four results, for each image; `after` as of `deai_winograd`, and when pooled
+/// sizes are even and y is what is pooled.
 void deai_winograd_blocked(
-    const deai_lane_convolution *conv, int images, const float *x, const float *filter, const float *bias, int rectified,
-    float *y, float *scratch, int first_filter, int end_filter, int first_tile, int end_tile);
+    const deai_lane_convolution *conv, int images, const float *x, const float *u, const float *bias, int after, float *y,
+    ptrdiff_t pixel, float *scratch, int first_filter, int end_filter, int first_tile, int end_tile);
+
+/// The points of some filters, [36][channels][end - first], from row-major filters, [3][3][channels][filters].
+void deai_winograd_blocked_filters(
+    const deai_lane_convolution *conv, const float *filter, int first, int end, float *u);
+
+/// Floats of the points of so many filters.
+ptrdiff_t deai_winograd_blocked_filter_count(const deai_lane_convolution *conv, int filters);
 
 /// Floats of scratch that a thread needs for it.
 ptrdiff_t deai_winograd_blocked_scratch(const deai_lane_convolution *conv);
@@ -203,15 +234,17 @@ void deai_lane_normalization_input_gradient(
     const float *variance, const float *dscale, const float *dshift, float count, float *dx, int first_group,
     int end_group);
 
-/// y = a + b, at least 0 when `rectified`, and 0 where `above` (may be null) is not above 0; b may be null.
+/// y = a + b; b may be null. When `limited`, y is kept between `low` and `high`, unless there are `gates`: then it is 0 where those
+/// are not strictly between them.
 /// Where y is the gradient of a normalised x, `sums` (may be null) gets what `deai_lane_normalization_sums` gives.
 typedef struct {
     deai_extent extent;
-    deai_planes a, b, above, y, x;
-    int rectified;
+    deai_planes a, b, gates, y, x;
+    int limited;
+    float low, high;
 } deai_lane_addition;
 void deai_lane_add(
-    const deai_lane_addition *addition, const float *a, const float *b, const float *above, float *y, const float *x,
+    const deai_lane_addition *addition, const float *a, const float *b, const float *gates, float *y, const float *x,
     const float *mean, float *sums, int first_group, int end_group);
 
 /// rows[image][channel] = sum of the plane; and the way back, every number of a plane the same.
