@@ -3,7 +3,8 @@ import COneDNN
 
 /// A fully connected layer as the library describes it: row-major activations, weights in a layout of its choice.
 ///
-/// With enough rows each thread takes its own part of them with calls that use one thread, and needs to wait for none.
+/// With enough rows each thread takes its own part of them with calls that use one thread, and needs to wait for none;
+/// but for the gradient of many weights, where adding up the threads' sums would take as long as waiting.
 struct FullyConnected {
     private let library: Library
     /// Groups of sixteen rows when every thread takes its own, nil when the library shares the work out.
@@ -15,10 +16,12 @@ struct FullyConnected {
     let result: dnnl_memory_desc_t
     private let weights: dnnl_memory_desc_t
 
-    /// - Parameters: src is [m, k], weights [k, n], dst [m, n].
-    init(_ library: Library, m: Int, k: Int, n: Int) {
+    /// - Parameters:
+    ///   - m: src is [m, k], weights [k, n], dst [m, n].
+    ///   - inParts: whether threads may take rows of their own.
+    init(_ library: Library, m: Int, k: Int, n: Int, inParts: Bool = true) {
         self.library = library
-        let isShared = m % (16 * library.threads) == 0
+        let isShared = inParts && m % (16 * library.threads) == 0
         groups = isShared ? m / 16 : nil
         rows = isShared ? m / library.threads : m
         source = Layout.rowMajor([rows, k]).descriptor

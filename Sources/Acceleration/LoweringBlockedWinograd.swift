@@ -24,10 +24,7 @@ extension Lowering {
         let bias = node.inputs.count == 3 ? try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2]))) : nil
         let y = Tensor(layout)
         let after = Int32(pool != nil ? DEAI_POOLED : rectifier != nil ? DEAI_RECTIFIED : DEAI_PLAIN)
-        let sizes = deai_lane_convolution(
-            channels: Int32(filter[2]), filters: Int32(filter[3]), kernel_height: 3, kernel_width: 3, stride: 1,
-            padding: Int32(convolution.padding), output_height: Int32(height), output_width: Int32(width), x: source.planes,
-            y: target.planes)
+        let sizes = deai_lane_convolution(convolution, channels: filter[2], filter, node.shape, source.planes, target.planes)
         let part = (withUnsafePointer(to: sizes) { deai_winograd_blocked_scratch($0) } + 15) / 16 * 16
         let scratch = Storage(byteCount: part * library.threads * 4)
         let (images, blocks, tiles) = (Int32(node.shape[0]), filter[3] / 16, (height + 3) / 4 * ((width + 3) / 4))

@@ -75,7 +75,7 @@ extension Lowering {
             kernel_width: Int32(filter[1]), stride: Int32(convolution.stride),
             padding: Int32(isForward ? convolution.padding : padding), output_height: Int32(result.height),
             output_width: Int32(result.width), x: isForward ? target.strides : source.strides,
-            y: isForward ? source.strides : target.strides)
+            y: isForward ? source.strides : target.strides, added: deai_planes())
         let winograd = isDepthwise ? nil : WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches = [dy.storage, f.storage, turned, dx.storage] + (winograd.map { [$0.storage] } ?? [])
         let kernel = isDepthwise ? "depthwise " : winograd == nil ? "" : "winograd "
@@ -96,14 +96,14 @@ extension Lowering {
                             $0, dy, f, dx, Int32(target.height), Int32(target.width), first, end)
                     } else if let winograd {
                         deai_winograd(
-                            $0, dy, mine, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(thread), isFirst ? 1 : 0,
-                            first, end)
+                            $0, dy, mine, nil, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(thread),
+                            isFirst ? 1 : 0, first, end)
                     } else if isForward {
                         deai_lane_strided_input_gradient(
                             $0, dy, mine, dx, Int32(target.height), Int32(target.width), first, end)
                     } else {
                         deai_lane_convolution_plain(
-                            $0, dy, mine, nil, 0, dx, Int32(source.height), Int32(source.width), first, end)
+                            $0, dy, mine, nil, nil, 0, dx, Int32(source.height), Int32(source.width), first, end)
                     }
                 }
             }
@@ -132,10 +132,7 @@ extension Lowering {
         let df = Tensor(.rowMajor(filter))
         let db = Tensor(.rowMajor([filter[3]]))
         let sizes = deai_lane_convolution(
-            channels: Int32(source.channels), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
-            output_height: Int32(slopes.height), output_width: Int32(slopes.width), x: source.strides,
-            y: slopes.strides)
+            convolution, channels: source.channels, filter, shape(node.inputs[1]), source.strides, slopes.strides)
         let library = library
         if let pooled {
             addPooledFilterGradient(sizes, x, pooled, parts, part: part, count: filter.count)

@@ -50,10 +50,7 @@ extension Lowering {
         let places = Storage(byteCount: shape(fused.pool).count)
         let keepsPlaces = !fused.scatters.isEmpty
         let sizes = deai_lane_convolution(
-            channels: Int32(image[3]), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), stride: 1, padding: Int32(convolution.padding),
-            output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
-            y: target.strides)
+            convolution, channels: image[3], filter, node.shape, source.strides, target.strides)
         let winograd = WinogradScratch(sizes, gradient: false, threads: library.threads)
         let touches =
             [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
@@ -67,7 +64,7 @@ extension Lowering {
                 withUnsafePointer(to: sizes) {
                     if let winograd {
                         deai_winograd(
-                            $0, x, f, b, Int32(DEAI_POOLED), y, places, winograd.part(thread),
+                            $0, x, f, b, nil, Int32(DEAI_POOLED), y, places, winograd.part(thread),
                             isFirst ? 1 : 0, first, end)
                     } else {
                         deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
@@ -97,7 +94,7 @@ extension Lowering {
             && (convolution.groups == 1 || isDepthwise)
     }
 
-    /// A convolution of any stride, with the ReLU that follows.
+    /// A convolution of any stride, with the sum and the ReLU that follow where nobody sees what is between.
     private func lowerOpenLaneConvolution(
         _ index: Int, _ convolution: Convolution
     ) throws(AccelerationError) -> Bool {
@@ -108,43 +105,63 @@ extension Lowering {
         let f = try tensor(node.inputs[1], as: .rowMajor(filter))
         var bias: Storage?
         if node.inputs.count == 3 { bias = try tensor(node.inputs[2], as: .rowMajor(shape(node.inputs[2]))).storage }
-        let rectifier = uses.rectifier[index]
-        let border = borderWanted(rectifier ?? index)
+        let isDepthwise = !convolution.isPlain
+        let following = isDepthwise ? Following(rectifier: uses.rectifier[index]) : following(index)
+        let result = following.rectifier ?? following.sum ?? index
+        let border = borderWanted(result)
         let y = Tensor(.lanes(node.shape, border: border), lasting: border > 0)
         let target = LanePlanes(node.shape, border: border)
-        let isDepthwise = !convolution.isPlain
+        let other = try following.added.map { added throws(AccelerationError) in try lanes(added) }
         let sizes = deai_lane_convolution(
-            channels: Int32(source.channels), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
-            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
-            output_height: Int32(node.shape[1]), output_width: Int32(node.shape[2]), x: source.strides,
-            y: target.strides)
+            convolution, channels: source.channels, filter, node.shape, source.strides, target.strides,
+            added: other?.planes.strides ?? deai_planes())
         let winograd = isDepthwise ? nil : WinogradScratch(sizes, gradient: false, threads: library.threads)
-        let touches = [x.storage, f.storage, y.storage] + [bias, winograd?.storage].compactMap { $0 }
+        let touches =
+            [x.storage, f.storage, y.storage] + [bias, winograd?.storage, other?.tensor.storage].compactMap { $0 }
         let kernel = isDepthwise ? "depthwise" : winograd == nil ? "conv2d" : "winograd"
-        let name = "lanes \(kernel)" + (rectifier == nil ? "" : "+relu")
+        let name = "lanes \(kernel)" + (other == nil ? "" : "+add") + (following.rectifier == nil ? "" : "+relu")
+        let isRectified: Int32 = following.rectifier == nil ? 0 : 1
         addGroups(name, source.groups, touches) {
             let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
             let (f, bias) = (f.storage.floats, bias.map { UnsafePointer($0.floats) })
+            let added = other.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
             return { thread, range, isFirst in
                 let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if isDepthwise {
-                        deai_lane_depthwise($0, x, f, bias, rectifier == nil ? 0 : 1, y, first, end)
+                        deai_lane_depthwise($0, x, f, bias, isRectified, y, first, end)
                     } else if let winograd {
                         deai_winograd(
-                            $0, x, f, bias, Int32(rectifier == nil ? DEAI_PLAIN : DEAI_RECTIFIED), y, nil,
+                            $0, x, f, bias, added, Int32(isRectified == 0 ? DEAI_PLAIN : DEAI_RECTIFIED), y, nil,
                             winograd.part(thread), isFirst ? 1 : 0, first, end)
                     } else {
                         deai_lane_convolution_plain(
-                            $0, x, f, bias, rectifier == nil ? 0 : 1, y, Int32(source.height), Int32(source.width),
-                            first, end)
+                            $0, x, f, bias, added, isRectified, y, Int32(source.height), Int32(source.width), first, end)
                     }
                 }
             }
         }
-        hold(rectifier ?? index, y)
+        if let sum = following.sum, sum != result { skip(sum) }
+        hold(result, y)
         return true
     }
+
+    /// What a convolution in use makes with its result: a sum whose other part is there in lanes, and a ReLU.
+    private func following(_ index: Int) -> Following {
+        guard uses.rectifier[index] == nil, let sum = onlyUser(index), node(sum).op == .add,
+            let added = node(sum).inputs.first(where: { $0 != index }), shape(added) == shape(index), isInLanes(added)
+        else { return Following(rectifier: uses.rectifier[index]) }
+        let relu = onlyUser(sum).flatMap { node($0).op == .relu ? $0 : nil }
+        return Following(added: added, sum: sum, rectifier: relu)
+    }
+}
+
+/// The nodes that one kernel makes together with a convolution.
+private struct Following {
+    /// The other part of the sum.
+    var added: Int?
+    var sum: Int?
+    var rectifier: Int?
 }
 
 /// Memory for Winograd's method, a part for each thread; nil where the plain kernels do as well or are needed.
@@ -164,6 +181,21 @@ struct WinogradScratch {
     }
 
     func part(_ thread: Int) -> UnsafeMutablePointer<Float> { storage.floats + thread * partCount }
+}
+
+extension deai_lane_convolution {
+    /// - Parameters:
+    ///   - filter: [height, width, channels or 1 when each has its own, filters].
+    ///   - result: [n, height, width, filters].
+    init(
+        _ convolution: Convolution, channels: Int, _ filter: Shape, _ result: Shape, _ x: deai_planes, _ y: deai_planes,
+        added: deai_planes = deai_planes()
+    ) {
+        self.init(
+            channels: Int32(channels), filters: Int32(filter[3]), kernel_height: Int32(filter[0]),
+            kernel_width: Int32(filter[1]), stride: Int32(convolution.stride), padding: Int32(convolution.padding),
+            output_height: Int32(result[1]), output_width: Int32(result[2]), x: x, y: y, added: added)
+    }
 }
 
 extension deai_strides {

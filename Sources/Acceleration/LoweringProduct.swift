@@ -17,7 +17,9 @@ extension Lowering {
         case (false, true) where node.inputs.count == 2:
             return try lowerDenseInputGradient(index, FullyConnected(library, m: a[0], k: b[0], n: a[1]))
         case (true, false) where node.inputs.count == 2:
-            return try lowerDenseWeightGradient(index, FullyConnected(library, m: a[0], k: a[1], n: b[1]))
+            let inParts = a[1] * b[1] < 65_536
+            return try lowerDenseWeightGradient(
+                index, FullyConnected(library, m: a[0], k: a[1], n: b[1], inParts: inParts))
         default: return separate(index)
         }
     }

@@ -80,8 +80,9 @@ DEAI_CLONES void deai_lane_convolution_pooled(
 }
 
 INLINE void strip(
-    const deai_lane_convolution *c, const float *origin, const float *filter, const float *bias, int rectified,
-    float *y, int first, int filters, int i, int j, int count, int stride, int border, int height, int width) {
+    const deai_lane_convolution *c, const float *origin, const float *filter, const float *bias, const float *added,
+    int rectified, float *y, int first, int filters, int i, int j, int count, int stride, int border, int height,
+    int width) {
     const ptrdiff_t places[4] = {0, 16 * stride, 32 * stride, 48 * stride};
     // Row i of the result reads rows i * stride ..< i * stride + kernel of x with its border, of which the border is zero.
     const int row = i * stride, left = j * stride, right = (j + count - 1) * stride;
@@ -95,45 +96,49 @@ INLINE void strip(
     tile(c, origin + row * c->x.row + left * 16, filter + first, u0, u1, v0, v1, filters, places, count, sums);
     UNROLL for (int f = 0; f < filters; f++)
         UNROLL for (int p = 0; p < count; p++) {
+            if (added)
+                sums[f][p] += *(const v16 *)(added + (first + f) * c->added.plane + i * c->added.row + (j + p) * 16);
             if (rectified) sums[f][p] = (v16)((i16x)sums[f][p] & ~(sums[f][p] <= 0));
             *(v16 *)(y + (first + f) * c->y.plane + i * c->y.row + (j + p) * 16) = sums[f][p];
         }
 }
 
 INLINE void plain(
-    const deai_lane_convolution *c, const float *x, const float *filter, const float *bias, int rectified, float *y,
-    int first, int filters, int stride, int height, int width) {
+    const deai_lane_convolution *c, const float *x, const float *filter, const float *bias, const float *added,
+    int rectified, float *y, int first, int filters, int stride, int height, int width) {
     const int border = c->padding;
     const float *origin = x - border * c->x.row - border * 16;
     for (int i = 0; i < c->output_height; i++) {
         int j = 0;
         for (; j + 4 <= c->output_width; j += 4)
-            strip(c, origin, filter, bias, rectified, y, first, filters, i, j, 4, stride, border, height, width);
+            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 4, stride, border, height, width);
         for (; j + 2 <= c->output_width; j += 2)
-            strip(c, origin, filter, bias, rectified, y, first, filters, i, j, 2, stride, border, height, width);
+            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 2, stride, border, height, width);
         for (; j < c->output_width; j++)
-            strip(c, origin, filter, bias, rectified, y, first, filters, i, j, 1, stride, border, height, width);
+            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 1, stride, border, height, width);
     }
 }
 
 DEAI_CLONES void deai_lane_convolution_plain(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int rectified, float *y,
-    int input_height, int input_width, int first_group, int end_group) {
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, const float *added,
+    int rectified, float *y, int input_height, int input_width, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     for (int group = first_group; group < end_group; group++) {
         const float *source = x + group * c.x.group;
+        const float *more = added ? added + group * c.added.group : 0;
         float *target = y + group * c.y.group;
         for (int f = 0, width; f < c.filters; f += width) {
             width = tile_width(c.filters - f);
             if (c.stride == 1)
                 WITH_WIDTH(
                     width,
-                    plain(&c, source, filter, bias, rectified, target, f, filters, 1, input_height, input_width))
+                    plain(&c, source, filter, bias, more, rectified, target, f, filters, 1, input_height, input_width))
             else
                 WITH_WIDTH(
                     width,
                     plain(
-                        &c, source, filter, bias, rectified, target, f, filters, c.stride, input_height, input_width))
+                        &c, source, filter, bias, more, rectified, target, f, filters, c.stride, input_height,
+                        input_width))
         }
     }
 }

@@ -115,8 +115,8 @@ INLINE void store_pooled(
 }
 
 INLINE void some_filters(
-    const deai_lane_convolution *c, const float *u, const float *v, int band, const float *bias, int after, float *y,
-    uint8_t *where, int first, int filters, int tile, int count) {
+    const deai_lane_convolution *c, const float *u, const float *v, int band, const float *bias, const float *added,
+    int after, float *y, uint8_t *where, int first, int filters, int tile, int count) {
     const int columns = TILES(c->output_width);
     const ptrdiff_t pooled = (ptrdiff_t)(c->output_height / 2) * (c->output_width / 2) * 16;
     float products[POINTS][6][2][16] __attribute__((aligned(64)));
@@ -126,6 +126,7 @@ INLINE void some_filters(
             const int i = tile_start((tile + t) / columns, c->output_height);
             const int j = tile_start((tile + t) % columns, c->output_width);
             float *plane = y + (first + f) * c->y.plane;
+            const float *more = added ? added + (first + f) * c->added.plane : 0;
             v16 out[4][4];
             gather(products, f, t, out);
             if (after == DEAI_POOLED) {
@@ -135,26 +136,27 @@ INLINE void some_filters(
             const v16 offset = splat16(bias ? bias[first + f] : 0);
             UNROLL for (int r = 0; r < 4; r++)
                 UNROLL for (int q = 0; q < 4; q++) {
+                    if (i + r >= c->output_height || j + q >= c->output_width) continue;
                     v16 result = out[r][q] + offset;
+                    if (more) result += *(const v16 *)(more + (i + r) * c->added.row + (j + q) * 16);
                     if (after == DEAI_RECTIFIED) result = (v16)((i16x)result & ~(result <= 0));
-                    if (i + r < c->output_height && j + q < c->output_width)
-                        *(v16 *)(plane + (i + r) * c->y.row + (j + q) * 16) = result;
+                    *(v16 *)(plane + (i + r) * c->y.row + (j + q) * 16) = result;
                 }
         }
 }
 
 INLINE void some_tiles(
-    const deai_lane_convolution *c, const float *u, const float *v, int band, const float *bias, int after, float *y,
-    uint8_t *where, int tile, int count) {
+    const deai_lane_convolution *c, const float *u, const float *v, int band, const float *bias, const float *added,
+    int after, float *y, uint8_t *where, int tile, int count) {
     for (int f = 0, width; f < c->filters; f += width) {
         width = tile_width(c->filters - f);
-        WITH_WIDTH(width, some_filters(c, u, v, band, bias, after, y, where, f, filters, tile, count))
+        WITH_WIDTH(width, some_filters(c, u, v, band, bias, added, after, y, where, f, filters, tile, count))
     }
 }
 
 DEAI_CLONES void deai_winograd(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after,
-    float *y, uint8_t *places, float *scratch, int prepare, int first_group, int end_group) {
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, const float *added,
+    int after, float *y, uint8_t *places, float *scratch, int prepare, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     const ptrdiff_t pairs = (ptrdiff_t)c.channels * c.filters;
     const int tiles = tiles_of(&c), most = band_of(&c);
@@ -163,6 +165,7 @@ DEAI_CLONES void deai_winograd(
     if (prepare) transform_filter(filter, pairs, pair_step(&c), u);
     for (int group = first_group; group < end_group; group++) {
         const float *origin = x + group * c.x.group - c.padding * c.x.row - c.padding * 16;
+        const float *more = added ? added + group * c.added.group : 0;
         float *target = y + group * c.y.group;
         uint8_t *where = places ? places + group * pooled : 0;
         for (int first = 0, band; first < tiles; first += band) {
@@ -170,8 +173,8 @@ DEAI_CLONES void deai_winograd(
             transform_band(&c, origin, first, band, v, image_step(&c, band));
             int t = 0;
             for (; t + 2 <= band; t += 2)
-                some_tiles(&c, u, v + t * 16, band, bias, after, target, where, first + t, 2);
-            if (t < band) some_tiles(&c, u, v + t * 16, band, bias, after, target, where, first + t, 1);
+                some_tiles(&c, u, v + t * 16, band, bias, more, after, target, where, first + t, 2);
+            if (t < band) some_tiles(&c, u, v + t * 16, band, bias, more, after, target, where, first + t, 1);
         }
     }
 }

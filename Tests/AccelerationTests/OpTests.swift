@@ -137,6 +137,12 @@ struct OpCase: Sendable, CustomStringConvertible {
                     let beside = batchNorm(conv2d(x[0], x[7], stride: 2), scale: x[8], shift: x[9]).value
                     return globalAveragePool(relu(second + beside))
                 },
+                OpCase("sums after convolutions", Array(shapes.prefix(8))) { x in
+                    let first = relu(conv2d(x[0], x[1], x[2], padding: 1))
+                    let second = relu(conv2d(first, x[4], x[3], padding: 1) + first)
+                    let beside = conv2d(second, x[4], stride: 2, padding: 1) + conv2d(x[0], x[7], stride: 2)
+                    return conv2d(beside, x[4], padding: 1) + beside
+                },
                 OpCase("normalised by given statistics", Array(shapes.prefix(6))) { x in
                     let y = conv2d(x[0], x[1], padding: 1)
                     return relu(normalize(y, scale: x[2], shift: x[3], mean: x[5], variance: x[5] * x[5]) + y)
@@ -280,7 +286,9 @@ struct OpCase: Sendable, CustomStringConvertible {
         let testCase = OpCase("conv2d", [[images, size, size, channels], [3, 3, channels, filters], [filters]]) {
             relu(conv2d($0[0], $0[1], $0[2], padding: padding)) + conv2d($0[0], $0[1], padding: padding)
         }
-        try compareInUse(testCase, threads: threads, winograd: 2)
+        let names = try compareInUse(testCase, threads: threads)
+        // The library's blocks have sixteen channels where it uses AVX-512.
+        #expect(names.count { $0.contains("winograd") } == 2 || !names.contains { $0.contains("avx512") })
     }
 
     /// The same with the pooling that follows, whose result goes on row by row or in blocks.
@@ -294,7 +302,30 @@ struct OpCase: Sendable, CustomStringConvertible {
             return concatenate([first, relu(conv2d(second, $0[3], padding: 1))], axis: 3)
         }
         let rest = (size + 2 * padding - 2) / 2
-        try compareInUse(testCase, threads: threads, winograd: rest >= 7 ? 3 : 2)
+        let names = try compareInUse(testCase, threads: threads)
+        // The library's blocks have sixteen channels where it uses AVX-512.
+        #expect(
+            names.count { $0.contains("winograd") } == (rest >= 7 ? 3 : 2) || !names.contains { $0.contains("avx512") })
+    }
+
+    /// Sums that convolutions with images in lanes make with their results.
+    @Test(arguments: [(16, 7, 8, 8), (32, 9, 4, 12), (48, 8, 3, 5), (16, 3, 16, 8)], [1, 2, 3])
+    func residualNetworksInUseAgree(_ sizes: (Int, Int, Int, Int), threads: Int) throws {
+        let (images, size, channels, filters) = sizes
+        let shapes = [
+            [images, size, size, channels], [3, 3, channels, filters], [filters], [3, 3, filters, filters],
+            [1, 1, filters, filters],
+        ]
+        let testCase = OpCase("residual sums", shapes) { x in
+            let first = relu(conv2d(x[0], x[1], x[2], padding: 1))
+            let second = relu(conv2d(first, x[3], x[2], padding: 1) + first)
+            let third = conv2d(second, x[3], stride: 2, padding: 1)
+            let fourth = relu(conv2d(second, x[4], x[2], stride: 2) + third)
+            return relu(conv2d(conv2d(fourth, x[3], padding: 1) + fourth, x[4]))
+        }
+        let inLanes = try compareInUse(testCase, threads: threads).filter { $0.contains("lanes") }
+        #expect(inLanes.count { $0.hasSuffix("+add+relu") } == 2 || inLanes.isEmpty)
+        #expect(inLanes.count { $0.hasSuffix("+add") } == 1 || inLanes.isEmpty)
     }
 
     /// Weights that threads share out, in whole tiles of rows and outputs and in parts of them.
@@ -304,19 +335,19 @@ struct OpCase: Sendable, CustomStringConvertible {
         let testCase = OpCase("dense rows", [[rows, inputs], [inputs, outputs], [outputs]]) {
             concatenate([relu(matmul($0[0], $0[1], bias: $0[2])), matmul($0[0], $0[1])], axis: 1)
         }
-        try compareInUse(testCase, threads: threads, winograd: 0)
+        let names = try compareInUse(testCase, threads: threads)
+        #expect(names.count { $0.hasPrefix("dense rows") } == 2)
     }
 
-    private func compareInUse(_ testCase: OpCase, threads: Int, winograd: Int) throws {
+    /// - Returns: the names of the calls of a step.
+    private func compareInUse(_ testCase: OpCase, threads: Int) throws -> [String] {
         let graph = Graph()
         let leaves = testCase.shapes.map { graph.parameter(Shape($0)) }
         let result = testCase.build(leaves)
         let plan = try Plan(graph, outputs: leaves + [result])
         let portable = PortableExecutor(plan)
         let accelerated = try AcceleratedExecutor(plan, threads: threads, kernels: .own)
-        let names = accelerated.stepNames.map { $0.name }
-        // The library's blocks have sixteen channels where it uses AVX-512.
-        #expect(names.count { $0.contains("winograd") } == winograd || !names.contains { $0.contains("avx512") })
+        let names = accelerated.stepNames.flatMap { $0.name.split(separator: ", ").map(String.init) }
         // Filters that are made ready once are so again when others are written.
         for sign in [Float(1), -1] {
             for (leaf, numbers) in zip(leaves, testCase.leaves()) {
@@ -327,6 +358,7 @@ struct OpCase: Sendable, CustomStringConvertible {
             for _ in 0..<2 { accelerated.run() }
             try compare(accelerated.read(result), portable.read(result), testCase, "result")
         }
+        return names
     }
 
     @Test func threadsAreChecked() throws {

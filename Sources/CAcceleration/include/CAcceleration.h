@@ -86,6 +86,7 @@ typedef struct {
     int padding;                      ///< x has a border at least that wide
     int output_height, output_width;
     deai_planes x, y;
+    deai_planes added;                ///< of what is added to the result, where a kernel takes it
 } deai_lane_convolution;
 
 /// Whether the kernels with images in lanes are the faster ones on this machine.
@@ -97,11 +98,12 @@ void deai_lane_convolution_pooled(
     const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, float *y,
     uint8_t *places, int first_group, int end_group);
 
-/// y = conv(x, filter) + bias, at least 0 when `rectified`; bias may be null; any stride. With the result of
-/// `deai_turn_filter` the gradient of a convolution with respect to its image. Border rows and columns are passed over.
+/// y = conv(x, filter) + bias + added, at least 0 when `rectified`; bias and `added` may be null; any stride. With the
+/// result of `deai_turn_filter` the gradient of a convolution with respect to its image. Border rows and columns are
+/// passed over.
 void deai_lane_convolution_plain(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int rectified, float *y,
-    int input_height, int input_width, int first_group, int end_group);
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, const float *added,
+    int rectified, float *y, int input_height, int input_width, int first_group, int end_group);
 
 /// The gradient of a convolution of any stride with respect to its image, with a turned filter (whose taps are counted
 /// from the other end): `conv` is that of the forward direction, its x the planes of the gradient dx, its y those of dy.
@@ -146,12 +148,12 @@ void deai_lane_depthwise_filter_gradient(
 /// What follows a convolution by Winograd's method.
 enum { DEAI_PLAIN, DEAI_RECTIFIED, DEAI_POOLED };
 
-/// The convolution with a kernel of 3x3 by Winograd's method: plain or rectified (bias may be null), or the same as
-/// `deai_lane_convolution_pooled`, for even results.
+/// The convolution with a kernel of 3x3 by Winograd's method: plain or rectified (bias and `added` may be null), or the
+/// same as `deai_lane_convolution_pooled`, for even results.
 /// With `prepare` the filter is transformed into `scratch`; later calls for other groups may leave that out.
 void deai_winograd(
-    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, int after, float *y,
-    uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
+    const deai_lane_convolution *conv, const float *x, const float *filter, const float *bias, const float *added,
+    int after, float *y, uint8_t *places, float *scratch, int prepare, int first_group, int end_group);
 
 /// The same as `deai_lane_filter_gradient`. The sums for the filter stay in `scratch` between calls; with `finish` the
 /// filter is made of them.
