@@ -47,7 +47,7 @@ struct ReportPage {
         section, .tile { background: #fff; border-radius: 10px; box-shadow: 0 1px 3px #0002; }
         section { padding: 20px; margin-top: 20px; overflow-x: auto; }
         svg { max-width: 100%; height: auto; display: block; }
-        .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 14px; }
+        .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(max(140px, 20%), 1fr)); gap: 14px; }
         .tile { padding: 12px 16px; }
         .tile b { display: block; font-size: 22px; font-weight: 600; font-variant-numeric: tabular-nums; }
         .tile span { color: #6e7781; font-size: 13px; }
