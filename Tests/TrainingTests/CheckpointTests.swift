@@ -76,4 +76,36 @@ import Training
         try AtomicFile(write: { write($0, $1, min($2, 7)) }).write(bytes, to: folder.path + "/file")
         #expect(FileManager.default.contents(atPath: folder.path + "/file") == Data(bytes))
     }
+
+    /// Links stay, and pipes and devices are written to.
+    @Test func writesThroughWhatIsNoRegularFile() throws {
+        let folder = try TemporaryFolder()
+        let files = FileManager.default
+        try folder.write([1], "there/target")
+        for (link, target) in [("link", "there/target"), ("there/new", "made")] {
+            try files.createSymbolicLink(atPath: folder.path + "/" + link, withDestinationPath: target)
+            try AtomicFile.write([7, 8], to: folder.path + "/" + link)
+            #expect(try files.destinationOfSymbolicLink(atPath: folder.path + "/" + link) == target)
+        }
+        #expect(files.contents(atPath: folder.path + "/there/target") == Data([7, 8]))
+        #expect(files.contents(atPath: folder.path + "/there/made") == Data([7, 8]))
+        let pipe = folder.path + "/pipe"
+        try #require(mkfifo(pipe, 0o600) == 0)
+        // Both ends in one process: a pipe holds a few bytes.
+        let reader = open(pipe, O_RDWR)
+        defer { close(reader) }
+        try AtomicFile.write([1, 2, 3], to: pipe)
+        var found = [UInt8](repeating: 0, count: 8)
+        #expect(read(reader, &found, 8) == 3)
+        #expect(found[..<3] == [1, 2, 3])
+        var status = stat()
+        #expect(stat(pipe, &status) == 0 && status.st_mode & S_IFMT == S_IFIFO)
+        #expect(throws: RunError.self) { try AtomicFile.write([1], to: folder.path) }
+        // The device that is always full; making one takes privileges.
+        let full = folder.path + "/full"
+        if mknod(full, S_IFCHR | 0o600, 1 << 8 | 7) == 0 {
+            #expect(throws: RunError.self) { try AtomicFile.write([1], to: full) }
+            #expect(stat(full, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR)
+        }
+    }
 }
