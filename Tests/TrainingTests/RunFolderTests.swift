@@ -143,4 +143,32 @@ import Training
         let variance = (1250.0 + 12.5 + 0) / 3
         #expect(abs(Double(configuration.pixelScale) - 1 / variance.squareRoot()) < 1e-6)
     }
+
+    /// A run that has saved does not begin anew where its last checkpoint is gone; one that has not, does.
+    @Test func resumesOnlyWithTheLastCheckpoint() throws {
+        let result = try TrainingLoopTests.train(try TrainingLoopTests.configuration(epochs: 1))
+        let (run, configuration) = try RunFolder.open(result.run.path)
+        let last = run.checkpointPath(.last)
+        #expect(try run.resumption(of: configuration) != nil)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: last))
+        try FileManager.default.removeItem(atPath: last)
+        func isRefused() -> Bool {
+            let error = #expect(throws: RunError.self) { try run.resumption(of: configuration) }
+            guard case .unreadable(last, let reason) = error else { return false }
+            return reason.contains("--force")
+        }
+        #expect(isRefused())
+        let log = try String(contentsOfFile: run.logPath, encoding: .utf8)
+        // Killed between the two files of the first epoch.
+        let lines = log.split(separator: "\n").prefix { !$0.contains("\"slot\":\"last\"") }
+        try Data((lines.joined(separator: "\n") + "\n").utf8).write(to: URL(fileURLWithPath: run.logPath))
+        #expect(try run.resumption(of: configuration) == nil)
+        // Weights without a log have come from elsewhere.
+        try FileManager.default.removeItem(atPath: run.logPath)
+        #expect(isRefused())
+        try FileManager.default.removeItem(atPath: run.checkpointPath(.best))
+        #expect(try run.resumption(of: configuration) == nil)
+        try bytes.write(to: URL(fileURLWithPath: last))
+        #expect(try run.resumption(of: configuration) != nil)
+    }
 }

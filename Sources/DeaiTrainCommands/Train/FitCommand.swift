@@ -125,7 +125,7 @@ struct FitCommand: ParsableCommand {
             prepared = made
             // Read after the claim, when nobody else can write it any more.
             let begins = resume || made.configuration.startingWeights != nil
-            return (made.configuration, begins ? try made.folder.load(.last, for: made.configuration) : nil)
+            return (made.configuration, begins ? try made.folder.resumption(of: made.configuration) : nil)
         }
         guard let prepared else {
             return try follow(team, configuration, checkpoint, workers, interrupts)

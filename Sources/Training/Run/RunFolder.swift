@@ -154,6 +154,21 @@ public struct RunFolder: Sendable {
         return checkpoint
     }
 
+    /// Where the run goes on: its last checkpoint; nil for a run that was stopped before its first.
+    ///
+    /// Throws when the run has saved already and the file is gone: going on would begin anew, over its best weights.
+    public func resumption(of configuration: RunConfiguration) throws(RunError) -> Checkpoint? {
+        if let last = try load(.last, for: configuration) { return last }
+        let log = RunLog(self)
+        // The best is saved first: between the two files of the first epoch there is a best one and no last one.
+        let hasBegun = log.hasSaved || HostFile.exists(checkpointPath(.best)) && log.start == nil
+        guard hasBegun || configuration.startingWeights != nil else { return nil }
+        throw .unreadable(
+            path: checkpointPath(.last),
+            reason: "there is no such file, although the run has saved before; put it back, or start over with --force "
+                + "and without --resume")
+    }
+
     /// Makes this process the one that trains in the folder, until the claim goes away.
     ///
     /// Throws `busy` while another process holds it. What a killed process left half-written is removed.

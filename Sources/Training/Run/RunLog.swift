@@ -5,6 +5,8 @@ public struct RunLog: Sendable {
     /// One for each epoch, the last where an epoch was trained again after a kill.
     public private(set) var epochs: [TrainingEvent.Epoch] = []
     public private(set) var start: TrainingEvent.Start?
+    /// Whether a last checkpoint was complete on the disk.
+    public private(set) var hasSaved = false
     /// Present when the run came to its end.
     public private(set) var finish: TrainingEvent.Finish?
     /// The last line of all: the accuracy of the best weights on the test images (or those held back).
@@ -16,7 +18,10 @@ public struct RunLog: Sendable {
         public let images: Int
     }
 
-    private struct Event: Decodable { let event: String }
+    private struct Event: Decodable {
+        let event: String
+        let slot: RunFolder.Slot?
+    }
 
     /// Lines that are not understood are left out: another version wrote them, or a crash cut them.
     public init(_ folder: RunFolder) {
@@ -27,9 +32,12 @@ public struct RunLog: Sendable {
         var byEpoch: [Int: TrainingEvent.Epoch] = [:]
         for line in data.split(separator: 0x0a) {
             let line = Data(line)
-            switch try? decoder.decode(Event.self, from: line).event {
+            let event = try? decoder.decode(Event.self, from: line)
+            switch event?.event {
             case "started": start = (try? decoder.decode(TrainingEvent.Start.self, from: line)) ?? start
+            case "saved": hasSaved = hasSaved || event?.slot == .last
             case "epoch":
+                hasSaved = true
                 if let epoch = try? decoder.decode(TrainingEvent.Epoch.self, from: line) {
                     byEpoch[epoch.epoch] = epoch
                 }
