@@ -175,4 +175,35 @@ import Training
             #expect(divergence.description.contains(part))
         }
     }
+
+    /// Constant values, as of data with one class, and values that are no numbers have axes.
+    @Test(arguments: [
+        (0, 1), (0, 0), (2.5, 1), (1e300, 0.5), (.nan, 1), (.infinity, 0), (1e-300, 0.9999),
+    ] as [(Double, Double)])
+    func drawsConstants(loss: Double, accuracy: Double) throws {
+        let temporary = try TemporaryFolder()
+        let configuration = try TrainingLoopTests.configuration()
+        let run = try RunFolder.create(temporary.path + "/run", configuration: configuration, force: false)
+        for epoch in 1...3 {
+            let event = TrainingEvent.Epoch(
+                epoch: epoch, epochs: 3, trainLoss: loss, trainAccuracy: accuracy, validationLoss: loss,
+                validationAccuracy: accuracy, best: epoch == 1, seconds: 1)
+            try run.log(TrainingEvent.epoch(event).json)
+        }
+        let test = try #require(TrainingLoopTests.dataset.test)
+        let logits = [Float](repeating: Float(loss), count: test.count * configuration.labels.count)
+        try RunReport(configuration, log: RunLog(run), split: "test", images: test, logits: logits).write(to: run)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: run.path + "/curves.png"))
+        #expect(Set(try PNGFile.decode([UInt8](bytes)).pixels).count > 20)
+    }
+
+    @Test func ratesWithoutLossAreDrawn() throws {
+        let temporary = try TemporaryFolder()
+        for loss in [0, Double.nan, 1e-310] {
+            let points = (1...20).map {
+                RateFinder.Point(learningRate: Float($0), loss: Float(loss), smoothed: loss)
+            }
+            try RateFinder.plot(RateFinder.result(points, diverged: false), to: temporary.path + "/rates.png")
+        }
+    }
 }

@@ -193,9 +193,9 @@ enum Charts {
         let (x0, y0, width, height) = (66.0, 44.0, 470.0, 230.0)
         drawing.text("Loss by learning rate", x0, 26, size: 16)
         guard let first = result.points.first, let last = result.points.last else { return drawing }
-        let losses = result.points.map(\.smoothed)
+        let losses = result.points.map(\.smoothed).filter(\.isFinite)
         let least = losses.min() ?? 0
-        let ticks = ticks(from: least, to: min(losses.max() ?? 1, 4 * losses[0]), count: 5)
+        let ticks = ticks(from: least, to: min(losses.max() ?? 1, 4 * (losses.first ?? 1)), count: 5)
         let (bottom, top) = (ticks.first ?? 0, ticks.last ?? 1)
         let (low, high) = (log10(Double(first.learningRate)), log10(Double(last.learningRate)))
         func x(_ rate: Float) -> Double { x0 + (log10(Double(rate)) - low) / max(high - low, 1e-6) * width }
@@ -213,7 +213,8 @@ enum Charts {
         let place = x(max(result.suggestion, first.learningRate))
         drawing.line([Drawing.Point(place, y0), Drawing.Point(place, y0 + height)], .orange, width: 1.5)
         drawing.text(String(format: "%.2g", result.suggestion), place + 6, y0 + 12, size: 12, .orange)
-        drawing.line(result.points.map { Drawing.Point(x($0.learningRate), y($0.smoothed)) }, .blue, width: 2)
+        let finite = result.points.filter(\.smoothed.isFinite)
+        drawing.line(finite.map { Drawing.Point(x($0.learningRate), y($0.smoothed)) }, .blue, width: 2)
         drawing.text("learning rate", x0 + width / 2, y0 + height + 40, size: 11, .muted, .middle)
         return drawing
     }
@@ -222,15 +223,18 @@ enum Charts {
         text.count <= length ? text : text.prefix(length - 1) + "."
     }
 
-    /// Round numbers around a range, about `count` of them; the last does not pass `limit`.
+    /// Round numbers around a range, about `count` of them and two at least; the last does not pass `limit`.
     static func ticks(from low: Double, to high: Double, count: Int, limit: Double = .infinity) -> [Double] {
+        guard low.isFinite, high.isFinite, (high - low).isFinite else { return [0, 1] }
         let range = max(high - low, abs(high) * 0.01, 1e-6)
         let rough = range / Double(max(count - 1, 1))
         let power = pow(10, log10(rough).rounded(.down))
         let step = [1.0, 2, 2.5, 5, 10].map { $0 * power }.first { $0 >= rough * 0.999 } ?? rough
-        let start = (low / step).rounded(.down)
+        var start = (low / step).rounded(.down)
         var end = (high / step).rounded(.up)
         if end <= start { end = start + 1 }
+        // What is constant at the limit has its axis below.
+        if start * step >= limit { (start, end) = ((limit / step).rounded(.up) - 1, (limit / step).rounded(.up)) }
         return stride(from: start, through: end, by: 1).map { min($0 * step, limit) }
     }
 

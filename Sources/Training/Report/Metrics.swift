@@ -62,12 +62,12 @@ public struct Calibration: Equatable, Sendable, Codable {
         expectedError = targets.isEmpty ? 0 : error / Double(targets.count)
     }
 
-    /// Softmax.
+    /// Softmax; the same for every class where logits are not finite.
     static func probabilities(_ row: ArraySlice<Float>) -> [Double] {
         let highest = Double(row.max() ?? 0)
         let powers = row.map { exp(Double($0) - highest) }
         let sum = powers.reduce(0, +)
-        return powers.map { $0 / sum }
+        return powers.map { sum.isFinite ? $0 / sum : 1 / Double(row.count) }
     }
 }
 

@@ -74,6 +74,8 @@ public struct RunReport {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
         guard let json = try? encoder.encode(metrics) else {
             throw .invalid("the figures cannot be written as JSON")
         }
