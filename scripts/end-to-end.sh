@@ -221,6 +221,26 @@ if mkdir small && mount -t tmpfs -o size=1300k none small 2>/dev/null; then
     expect 74 'space' "$tool" fit --dataset "$sample" --model lenet5 --epochs 3 --run small/run
     umount small
 fi
+for arguments in "fit --run" "fit --run new --dataset" "evaluate" "bench --model" "datasets sample --output"; do
+    expect 64 'empty' "$tool" $arguments ""
+done
+expect 64 'names no network' "$tool" bench --model ,
+mknod full c 1 7 2>/dev/null && for arguments in "datasets list" "runs ." "inspect whole --json" "fit --help" "--version"; do
+    expect 74 'cannot write to standard output' sh -c "'$tool' $arguments >full"
+    expect 74 'cannot write to standard output' sh -c "'$tool' $arguments >&-"
+done
+expect 0 '^OVERVIEW' sh -c "'$tool' fit --help | head -n 1"
+if [ -e full ]; then
+    expect 74 'cannot write full' "$tool" evaluate whole --logits full
+    check "a device is replaced by a file" test -c full
+fi
+ln -s target.f32 link.f32
+expect 0 'accuracy' "$tool" evaluate whole --logits link.f32
+check "a link is replaced by a file" test -L link.f32 -a -s target.f32
+cp -r whole gone
+rm gone/checkpoints/last.ckpt
+expect 74 'last\.ckpt.*force' "$tool" fit --resume --run gone
+check "a refused resume changes the best weights" cmp whole/checkpoints/best.ckpt gone/checkpoints/best.ckpt
 check "bad input changed a checkpoint" test "$before" = "$(digest whole/checkpoints/last.ckpt)"
 
 echo "end-to-end: cycles, logs, and the state as a whole"

@@ -6,9 +6,23 @@ public enum Console {
     /// Whether standard error is a terminal, so that progress may be redrawn in place.
     public static let showsProgress = isatty(STDERR_FILENO) == 1
 
+    /// Why a result did not get to standard output; a reader that has left is no failure.
+    static let resultFailure = Mutex<String?>(nil)
+
     /// Writes one line of the result to standard output.
     public static func result(_ line: String) {
-        write(line + "\n", to: STDOUT_FILENO)
+        let error = write(line + "\n", to: STDOUT_FILENO)
+        guard error != 0, error != EPIPE else { return }
+        resultFailure.withLock { $0 = $0 ?? String(cString: strerror(error)) }
+    }
+
+    /// Gives standard descriptors that are closed to /dev/null, so that no file of a command gets their numbers.
+    ///
+    /// It is opened for reading: what is written to a closed standard output still fails.
+    static func holdStandardDescriptors() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            _ = open("/dev/null", O_RDONLY)
+        }
     }
 
     /// Writes one diagnostic line to standard error.
@@ -31,14 +45,17 @@ public enum Console {
         return Int(size.ws_col)
     }
 
-    static func write(_ text: String, to descriptor: Int32) {
+    /// Returns errno where not all could be written, else 0.
+    @discardableResult
+    static func write(_ text: String, to descriptor: Int32) -> Int32 {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
             if written < 0 && errno == EINTR { continue }
-            guard written > 0 else { return }
+            guard written > 0 else { return written < 0 ? errno : EIO }
             bytes = bytes.dropFirst(written)
         }
+        return 0
     }
 }
 

@@ -7,14 +7,14 @@ import Training
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
-        abstract: "Measure training and inference speed of the preset networks.",
+        abstract: "Measure training and inference speed of networks.",
         discussion: """
             Best of three windows after a warm-up, on 28x28 grey images of random pixels. `make bench` alternates \
             this command with PyTorch and prints the ratios. Inference is of the network as it is used: batch \
             normalisation is part of the weights of the convolutions.
             """)
 
-    @Option(help: "Preset networks, separated by commas.")
+    @Option(help: "Networks, separated by commas: presets, with a width such as mobilenet:0.5, or .json files.")
     var model = "lenet5,convnet,resnet8"
 
     @Option(help: "Images in a training step.")
@@ -36,6 +36,7 @@ struct BenchCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
+        guard model.split(separator: ",").count > 0 else { throw ValidationError("--model names no network") }
         guard batch > 0, batch <= 4096 else { throw ValidationError("--batch must be between 1 and 4096") }
         guard (1...1024).contains(threads) else { throw ValidationError("--threads must be between 1 and 1024") }
         guard seconds > 0, seconds <= 600 else { throw ValidationError("--seconds must be above 0 and at most 600") }

@@ -16,7 +16,11 @@ struct LearningRateCommand: ParsableCommand {
     @Option(help: "Name or folder of the data set. Default: fashion-mnist.")
     var dataset = "fashion-mnist"
 
-    @Option(help: "The network: \(FitCommand.modelNames). Default: lenet5.")
+    @Option(
+        help: """
+            The network: \(FitCommand.modelNames), with a width such as mobilenet:0.5, or a .json file. \
+            Default: lenet5.
+            """)
     var model = "lenet5"
 
     @OptionGroup(title: "Training") var choices: StepChoices
