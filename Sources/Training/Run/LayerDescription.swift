@@ -178,39 +178,57 @@ public struct LayerDescription: Equatable, Sendable, Codable {
     }
 }
 
-/// Names of fields, to find those that no layer has.
-private struct FieldName: CodingKey {
+/// Names of fields, to find those that there are not.
+struct FieldName: CodingKey {
     let stringValue: String
     var intValue: Int? { nil }
 
     init(stringValue: String) { self.stringValue = stringValue }
     init?(intValue: Int) { nil }
+
+    /// Throws when an object has a field that is not `known`; `owner` is what would have it.
+    static func check(_ decoder: any Decoder, known: [String], of owner: String) throws {
+        let names = try decoder.container(keyedBy: FieldName.self).allKeys.map(\.stringValue)
+        for name in names.sorted() where !known.contains(name) {
+            let close = CloseNames.suggestions(for: name, among: known.sorted())
+            let hint = close.isEmpty ? "" : "; did you mean \(close.joined(separator: " or "))?"
+            throw DecodingError.dataCorrupted(
+                .init(codingPath: decoder.codingPath, debugDescription: "no \(owner) has a field “\(name)”\(hint)"))
+        }
+    }
 }
 
 extension LayerDescription {
     public init(from decoder: any Decoder) throws {
-        let names = try decoder.container(keyedBy: FieldName.self).allKeys.map(\.stringValue)
-        for name in names where CodingKeys(stringValue: name) == nil {
-            let known = LayerDescription.fields.values.flatMap { $0.needed + $0.allowed }
-            let close = CloseNames.suggestions(for: name, among: Set(known).sorted())
-            let hint = close.isEmpty ? "" : "; did you mean \(close.joined(separator: " or "))?"
-            throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "no layer has a field “\(name)”\(hint)"))
-        }
+        let known = LayerDescription.fields.values.flatMap { $0.needed + $0.allowed }
+        try FieldName.check(decoder, known: ["kind"] + Set(known), of: "layer")
         let values = try decoder.container(keyedBy: CodingKeys.self)
+        /// A number that is not held by the type says its place, too.
+        func number<Number: Decodable>(_ key: CodingKeys) throws -> Number? {
+            do {
+                return try values.decodeIfPresent(Number.self, forKey: key)
+            } catch DecodingError.typeMismatch(let type, let context) {
+                throw DecodingError.typeMismatch(type, context)
+            } catch {
+                let found = (try? values.decode(Double.self, forKey: key)).map { "\($0)" } ?? "the number"
+                let wanted = Number.self == Int.self ? "a whole number" : "a number that 32 bits hold"
+                throw DecodingError.dataCorrupted(
+                    .init(codingPath: values.codingPath + [key], debugDescription: "\(found) is not \(wanted)"))
+            }
+        }
         kind = try values.decode(String.self, forKey: .kind)
-        filters = try values.decodeIfPresent(Int.self, forKey: .filters)
-        kernel = try values.decodeIfPresent(Int.self, forKey: .kernel)
-        window = try values.decodeIfPresent(Int.self, forKey: .window)
-        stride = try values.decodeIfPresent(Int.self, forKey: .stride)
-        padding = try values.decodeIfPresent(Int.self, forKey: .padding)
-        units = try values.decodeIfPresent(Int.self, forKey: .units)
-        dilation = try values.decodeIfPresent(Int.self, forKey: .dilation)
-        groups = try values.decodeIfPresent(Int.self, forKey: .groups)
+        filters = try number(.filters)
+        kernel = try number(.kernel)
+        window = try number(.window)
+        stride = try number(.stride)
+        padding = try number(.padding)
+        units = try number(.units)
+        dilation = try number(.dilation)
+        groups = try number(.groups)
         bias = try values.decodeIfPresent(Bool.self, forKey: .bias)
-        epsilon = try values.decodeIfPresent(Float.self, forKey: .epsilon)
-        momentum = try values.decodeIfPresent(Float.self, forKey: .momentum)
-        rate = try values.decodeIfPresent(Float.self, forKey: .rate)
+        epsilon = try number(.epsilon)
+        momentum = try number(.momentum)
+        rate = try number(.rate)
         layers = try values.decodeIfPresent([LayerDescription].self, forKey: .layers)
         projection = try values.decodeIfPresent([LayerDescription].self, forKey: .projection)
         branches = try values.decodeIfPresent([[LayerDescription]].self, forKey: .branches)

@@ -36,6 +36,15 @@ extension NetworkDescription {
     private struct File: Decodable {
         var name: String?
         var layers: [LayerDescription]
+
+        private enum CodingKeys: String, CodingKey, CaseIterable { case name, layers }
+
+        init(from decoder: any Decoder) throws {
+            try FieldName.check(decoder, known: CodingKeys.allCases.map(\.rawValue), of: "network")
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            name = try values.decodeIfPresent(String.self, forKey: .name)
+            layers = try values.decode([LayerDescription].self, forKey: .layers)
+        }
     }
 
     /// The network that `model` names, for images of this geometry.
@@ -77,7 +86,7 @@ extension NetworkDescription {
         do {
             found = try JSONDecoder().decode(File.self, from: Data(bytes))
         } catch let error as DecodingError {
-            throw .invalid("\(file): \(error.sentence)")
+            throw .invalid("\(file): \(syntaxFault(bytes) ?? error.sentence)")
         } catch {
             throw .invalid("\(file): \(error)")
         }
@@ -94,9 +103,22 @@ extension NetworkDescription {
     }
 }
 
+extension NetworkDescription {
+    /// Where the text is no JSON, and why; the decoder does not say.
+    private static func syntaxFault(_ bytes: [UInt8]) -> String? {
+        do {
+            _ = try JSONSerialization.jsonObject(with: Data(bytes))
+            return nil
+        } catch {
+            let reason = (error as NSError).userInfo[NSDebugDescriptionErrorKey] as? String
+            return reason.map { "it is not valid JSON: \($0)" }
+        }
+    }
+}
+
 extension DecodingError {
     /// Where in the file, and what is wrong there.
-    fileprivate var sentence: String {
+    var sentence: String {
         func place(_ path: [any CodingKey]) -> String {
             let text = path.map { key in key.intValue.map { "[\($0)]" } ?? ".\(key.stringValue)" }.joined()
             return text.isEmpty ? "" : "at \(text.drop { $0 == "." }): "
