@@ -86,7 +86,20 @@ import Training
         }
         try folder.write(Array(json.replacing("\"seed\"", with: "\"sea\"").utf8), "run/config.json")
         #expect(throws: RunError.self) { try RunFolder.open(path) }
+        for (good, bad, named) in [
+            ("\"batch\" : 16", "\"batch\" : 0", "batch"), ("\"epochs\" : ", "\"epochs\" : -", "epochs"),
+            ("\"seed\" : ", "\"sed\" : ", "seed"),
+        ] {
+            try folder.write(Array(json.replacing(good, with: bad).utf8), "run/config.json")
+            let error = #expect(throws: RunError.self) { try RunFolder.open(path) }
+            #expect(error?.description.contains(named) == true, "\(error?.description ?? "")")
+            guard case .damaged = error else {
+                Issue.record("\(String(describing: error))")
+                continue
+            }
+        }
         try folder.write([], "run/config.json")
+        #expect(throws: RunError.notAFolder(path: path + "/config.json")) { try RunFolder.open(path + "/config.json") }
         #expect(throws: RunError.self) { try RunFolder.open(path) }
         let nowhere = folder.path + "/nowhere"
         #expect(throws: RunError.unreadable(path: nowhere, reason: "there is no such folder")) {

@@ -47,7 +47,7 @@ import Training
     }
 
     @Test(arguments: [
-        "", "cosin", "step", "step:0:0.5", "step:2:0", "step:2:1.5", "step:2:0.5:1", "cosine:2",
+        "", "cosin", "step", "step:0:0.5", "step:9223372036854775807:0.1", "step:2:0", "step:2:1.5", "step:2:0.5:1", "cosine:2",
     ])
     func refusesOtherTexts(text: String) {
         #expect(Schedule(text) == nil)

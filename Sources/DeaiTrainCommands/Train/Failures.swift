@@ -50,9 +50,9 @@ extension RunError {
     var exitStatus: ExitStatus {
         switch self {
         case .notWritten, .unreadable: .inputOutput
-        case .busy: .unavailable
+        case .busy, .unavailable: .unavailable
         case .exists, .notARun, .invalid: .usage
-        case .damaged, .version, .mismatch: .badData
+        case .damaged, .version, .mismatch, .notAFolder: .badData
         case .diverged, .processes: .failure
         }
     }

@@ -51,6 +51,7 @@ public struct DatasetCatalog: Sendable {
     public func locate(_ name: String) throws(DatasetError) -> (name: String, location: String) {
         if name.contains("/") || name == "." || name == ".." {
             guard HostFile.isDirectory(name) else {
+                if HostFile.exists(name) { throw .invalid(location: name, reason: "it is a file, not a folder") }
                 throw .unreadable(file: name, reason: "there is no such folder")
             }
             let trimmed = (name as NSString).standardizingPath
@@ -60,6 +61,7 @@ public struct DatasetCatalog: Sendable {
             return (name, root + "/" + name)
         }
         if HostFile.isDirectory(name) { return (name, name) }
+        if HostFile.exists(name) { throw .invalid(location: name, reason: "it is a file, not a folder") }
         let known = entries().map(\.name)
         throw .notFound(name: name, searched: roots, close: CloseNames.suggestions(for: name, among: known))
     }

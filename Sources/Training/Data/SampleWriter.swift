@@ -20,6 +20,16 @@ public struct SampleWriter: Sendable {
             throw DatasetError.invalid(
                 location: folder, reason: "“\(part)” is already there; remove it or choose another folder")
         }
+        func makeFolder(_ path: String) throws(RunError) {
+            do {
+                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            } catch {
+                let isFile = HostFile.exists(path) && !HostFile.isDirectory(path)
+                throw .notWritten(
+                    file: path,
+                    reason: isFile ? "it is a file, not a folder" : "the folder cannot be made (\(HostFile.lastError()))")
+            }
+        }
         var sums: [String] = []
         func put(_ bytes: [UInt8], at path: String) throws {
             try AtomicFile.write(bytes, to: folder + "/" + path, durable: false)
@@ -27,14 +37,13 @@ public struct SampleWriter: Sendable {
         }
         let folders = SampleWriter.folderNames(dataset.labels)
         let lines = zip(folders, dataset.labels).map { $0 + "\t" + $1 + "\n" }
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try makeFolder(folder)
         try put(Array(lines.joined().utf8), at: "labels.txt")
         let parts = [("test", dataset.test, testPerClass), ("train", dataset.train, trainPerClass)]
         for (part, images, perClass) in parts {
             guard let images, perClass > 0 else { continue }
             for (target, name) in folders.enumerated() {
-                try FileManager.default.createDirectory(
-                    atPath: folder + "/" + part + "/" + name, withIntermediateDirectories: true)
+                try makeFolder(folder + "/" + part + "/" + name)
                 let chosen = images.targets.indices.lazy.filter { Int(images.targets[$0]) == target }.prefix(
                     perClass)
                 for index in chosen {

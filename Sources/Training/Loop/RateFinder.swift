@@ -42,9 +42,9 @@ public struct RateFinder {
     public func run(
         from low: Float, to high: Float, steps: Int, observe: (Point) -> Void = { _ in }
     ) throws(RunError) -> Result {
-        guard low > 0, high > low, high.isFinite, steps >= 10 else {
+        guard low > 0, high > low, high.isFinite, (10...1_000_000).contains(steps) else {
             throw .invalid(
-                "the rates must grow from above 0 in at least 10 steps; found \(low) to \(high) in \(steps)")
+                "the rates must grow from above 0 in 10 to 1000000 steps; found \(low) to \(high) in \(steps)")
         }
         let hyper = configuration.hyperparameters
         let split = Split(

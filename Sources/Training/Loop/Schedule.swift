@@ -42,7 +42,7 @@ extension Schedule: Codable, CustomStringConvertible {
         case ("cosine", 1): self = .cosine
         case ("one-cycle", 1): self = .oneCycle
         case ("step", 3):
-            guard let epochs = Int(fields[1]), epochs > 0, let factor = Float(fields[2]), factor > 0,
+            guard let epochs = Int(fields[1]), (1...Hyperparameters.mostEpochs).contains(epochs), let factor = Float(fields[2]), factor > 0,
                 factor <= 1
             else { return nil }
             self = .step(epochs: epochs, factor: factor)

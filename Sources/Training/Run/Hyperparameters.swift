@@ -41,13 +41,18 @@ public struct Hyperparameters: Equatable, Sendable {
     /// Stops after that many epochs without a better validation result; 0 never does.
     public var patience = 0
 
+    /// Steps of so many epochs are still counted in 64 bits.
+    static let mostEpochs = 1_000_000
+
     public init() {}
 
     func validate() throws(RunError) {
         func require(_ condition: Bool, _ text: String) throws(RunError) {
             guard condition else { throw .invalid(text) }
         }
-        try require(epochs >= 1, "the number of epochs is \(epochs); it must be at least 1")
+        try require(
+            (1...Hyperparameters.mostEpochs).contains(epochs),
+            "the number of epochs is \(epochs); it must be between 1 and \(Hyperparameters.mostEpochs)")
         try require((1...65_536).contains(batch), "the batch is \(batch); it must be between 1 and 65,536")
         try require(
             learningRate > 0 && learningRate.isFinite,

@@ -1,3 +1,5 @@
+import Foundation
+
 /// Why a run could not start, go on, or be read, in one sentence.
 public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The operating system refused to store a file; what was there before is still there.
@@ -20,14 +22,18 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case diverged(Divergence)
     /// Processes that train together do not go together; all of them find that.
     case processes(String)
+    /// A library that this machine does not have.
+    case unavailable(String)
+    /// There is a file where a folder belongs.
+    case notAFolder(path: String)
     /// Settings that cannot be trained with.
     case invalid(String)
 
     public var description: String {
         switch self {
         case .notWritten(let file, let reason):
-            return "cannot write \(file): \(reason). What was there before is unchanged. "
-                + "Free some space or choose another place; a run that was stopped goes on with --resume."
+            return "cannot write \(file): \(reason). What was there before is unchanged."
+                + (isFullDisk ? " Free some space or choose another place." : "")
         case .exists(let folder):
             return "\(folder) already holds a run; continue it with --resume, start over with --force, "
                 + "or choose another --run folder."
@@ -46,8 +52,16 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             return "\(file) belongs to another \(what): found \(found), expected \(expected)"
         case .diverged(let divergence):
             return divergence.description
-        case .processes(let reason), .invalid(let reason):
+        case .notAFolder(let path):
+            return "\(path) is a file, not a folder"
+        case .processes(let reason), .unavailable(let reason), .invalid(let reason):
             return reason
         }
+    }
+
+    /// Whether no space was left to write.
+    public var isFullDisk: Bool {
+        guard case .notWritten(_, let reason) = self else { return false }
+        return [ENOSPC, EDQUOT].contains { reason == String(cString: strerror($0)) } || reason == "the disk is full"
     }
 }

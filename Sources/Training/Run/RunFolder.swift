@@ -28,6 +28,8 @@ public struct RunFolder: Sendable {
             unlink(folder.configurationPath)
             folder.removeFiles()
             withExtendedLifetime(claim) {}
+        } else if HostFile.exists(path), !HostFile.isDirectory(path) {
+            throw .notAFolder(path: path)
         } else if let names = try? HostFile.names(in: path), !names.isEmpty {
             guard folder.isUnbegun else {
                 throw .notARun(
@@ -90,6 +92,7 @@ public struct RunFolder: Sendable {
         let folder = RunFolder(path: path, file: file)
         let config = folder.configurationPath
         guard HostFile.isDirectory(path) else {
+            if HostFile.exists(path) { throw .notAFolder(path: path) }
             throw .unreadable(path: path, reason: "there is no such folder")
         }
         guard HostFile.exists(config) else {
@@ -112,8 +115,13 @@ public struct RunFolder: Sendable {
         guard format == RunConfiguration.currentFormat else {
             throw .version(file: config, found: format, supported: RunConfiguration.currentFormat)
         }
-        guard let configuration = try? JSONDecoder().decode(RunConfiguration.self, from: data) else {
-            throw .damaged(file: config, offset: 0, reason: "a setting is missing or has the wrong type")
+        let configuration: RunConfiguration
+        do {
+            configuration = try JSONDecoder().decode(RunConfiguration.self, from: data)
+            try configuration.hyperparameters.validate()
+        } catch {
+            let reason = (error as? DecodingError)?.sentence ?? "\(error)"
+            throw .damaged(file: config, offset: 0, reason: "a setting is missing or cannot be used: " + reason)
         }
         return (folder, configuration)
     }

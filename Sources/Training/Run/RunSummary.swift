@@ -51,6 +51,7 @@ public struct RunSummary: Sendable, Codable, Equatable {
     /// cannot be read, each with the reason.
     public static func all(in path: String) throws(RunError) -> (runs: [RunSummary], unreadable: [String]) {
         guard HostFile.isDirectory(path) else {
+            if HostFile.exists(path) { throw .notAFolder(path: path) }
             throw .unreadable(path: path, reason: "there is no such folder")
         }
         var runs: [RunSummary] = []
