@@ -23,7 +23,7 @@ struct NetworkBuilder {
             }
             return append(.add, [main, other], index, shape(main))
         case .concatenate(let branches):
-            guard !branches.isEmpty else { throw .size(layer: index) }
+            guard !branches.isEmpty else { throw .size(layer: index, .branches) }
             var ends: [Int] = []
             for branch in branches { ends.append(try add(branch, from: source, layer: index)) }
             let joined = try result(of: .concatenate, ends.map { shape($0) }, [], index)
@@ -71,7 +71,25 @@ struct NetworkBuilder {
         if case .shape(_, let fault, _, _, _) = graph.error {
             throw .shape(layer: index, input: inputs[0], fault)
         }
+        try check(value.shape, index)
         return value.shape
+    }
+
+    /// Throws when an array would have more numbers than kernels count.
+    private func check(_ shape: Shape, _ index: Int) throws(NetworkError) {
+        var count = 1
+        for axis in 0..<shape.rank {
+            let (product, overflow) = count.multipliedReportingOverflow(by: shape[axis])
+            guard !overflow, product <= Int(Int32.max) else { throw .large(layer: index) }
+            count = product
+        }
+    }
+
+    /// Throws when a size is not from `least` to what layers may have.
+    private func check(
+        _ size: Int, _ setting: LayerSetting, _ index: Int, least: Int = 1
+    ) throws(NetworkError) {
+        guard size >= least, size <= LayerSetting.largest else { throw .size(layer: index, setting) }
     }
 
     private mutating func append(
@@ -91,33 +109,40 @@ struct NetworkBuilder {
     private func specs(of layer: Layer, _ index: Int, input: Shape) throws(NetworkError) -> [ParameterSpec] {
         switch layer {
         case .conv2d(let filters, let kernel, let stride, let padding, let dilation, let groups, let bias):
-            guard filters > 0, kernel > 0, stride > 0, padding >= 0, dilation > 0, groups > 0 else {
-                throw .size(layer: index)
-            }
+            try check(filters, .filters, index)
+            try check(kernel, .kernel, index)
+            try check(stride, .stride, index)
+            try check(padding, .padding, index, least: 0)
+            try check(dilation, .dilation, index)
+            try check(groups, .groups, index)
             guard input.rank == 4 else { throw .shape(layer: index, input: input, .rank) }
             guard input[3] % groups == 0, filters % groups == 0 else {
                 throw .shape(layer: index, input: input, .groups)
             }
-            return weights([kernel, kernel, input[3] / groups, filters], bias: bias, index)
+            return try weights([kernel, kernel, input[3] / groups, filters], bias: bias, index)
         case .depthwiseConv2d(let kernel, let stride, let padding, let bias):
-            guard kernel > 0, stride > 0, padding >= 0 else { throw .size(layer: index) }
+            try check(kernel, .kernel, index)
+            try check(stride, .stride, index)
+            try check(padding, .padding, index, least: 0)
             guard input.rank == 4 else { throw .shape(layer: index, input: input, .rank) }
-            return weights([kernel, kernel, 1, input[3]], bias: bias, index)
+            return try weights([kernel, kernel, 1, input[3]], bias: bias, index)
         case .dense(let units):
-            guard units > 0 else { throw .size(layer: index) }
+            try check(units, .units, index)
             guard input.rank == 2 else { throw .shape(layer: index, input: input, .rank) }
-            return weights([input[1], units], bias: true, index)
+            return try weights([input[1], units], bias: true, index)
         case .batchNorm(let epsilon, let momentum):
-            guard epsilon > 0, epsilon < 1, momentum > 0, momentum <= 1 else { throw .size(layer: index) }
+            guard epsilon > 0, epsilon < 1 else { throw .size(layer: index, .epsilon) }
+            guard momentum > 0, momentum <= 1 else { throw .size(layer: index, .momentum) }
             return normalisation(input, index)
         case .layerNorm(let epsilon):
-            guard epsilon > 0, epsilon < 1 else { throw .size(layer: index) }
+            guard epsilon > 0, epsilon < 1 else { throw .size(layer: index, .epsilon) }
             return normalisation(input, index)
         case .maxPool2d(let window, let stride), .averagePool2d(let window, let stride):
-            guard window > 0, stride > 0 else { throw .size(layer: index) }
+            try check(window, .window, index)
+            try check(stride, .stride, index)
             return []
         case .dropout(let rate):
-            guard rate >= 0, rate < 1 else { throw .size(layer: index) }
+            guard rate >= 0, rate < 1 else { throw .size(layer: index, .rate) }
             return []
         case .relu, .relu6, .hardSwish, .silu, .gelu, .sigmoid, .tanh, .globalAveragePool, .flatten, .residual,
             .concatenate:
@@ -125,7 +150,8 @@ struct NetworkBuilder {
         }
     }
 
-    private func weights(_ shape: Shape, bias: Bool, _ index: Int) -> [ParameterSpec] {
+    private func weights(_ shape: Shape, bias: Bool, _ index: Int) throws(NetworkError) -> [ParameterSpec] {
+        try check(shape, index)
         let outputs = shape[shape.rank - 1]
         let fanIn = shape.count / outputs
         let weight = ParameterSpec(layer: index, role: .weight, shape: shape, fanIn: fanIn)

@@ -50,12 +50,31 @@ public struct StateSpec: Equatable, Sendable {
 public enum NetworkError: Error, Equatable, Sendable {
     /// Height, width, channels or classes is not positive, or there are more than 256 classes.
     case geometry
-    /// A size of this layer is not positive, or a rate, momentum or epsilon not between 0 and 1.
-    case size(layer: Int)
+    /// A setting of this layer is outside of its range.
+    case size(layer: Int, LayerSetting)
+    /// The weights of this layer, or what it gives for one image, are more than 2^31 − 1 numbers.
+    case large(layer: Int)
     /// The layer does not take the shape that comes in (batch of one).
     case shape(layer: Int, input: Shape, ShapeFault)
     /// The last layer gives something else than one number for each class.
     case logits(expected: Int, found: Shape)
+}
+
+/// What a layer can have wrong by itself.
+public enum LayerSetting: Equatable, Sendable {
+    /// From 1 to `largest`; the padding from 0.
+    case filters, kernel, stride, padding, dilation, groups, units, window
+    /// At least 0 and less than 1.
+    case rate
+    /// Above 0 and at most 1.
+    case momentum
+    /// Above 0 and less than 1.
+    case epsilon
+    /// At least one.
+    case branches
+
+    /// Kernels keep sizes in 32 bits; far below that, no product of them overflows.
+    public static let largest = 1 << 20
 }
 
 /// One elementary operation of a network: nested lists of layers laid out one after the other.

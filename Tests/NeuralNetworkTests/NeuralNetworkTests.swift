@@ -61,7 +61,7 @@ private func network(_ preset: Preset, side: Int = 28, channels: Int = 1) throws
             .shape(layer: 1, input: [1, 64], .rank)
         ),
         ([.flatten, .maxPool2d(window: 2, stride: 2)], .shape(layer: 1, input: [1, 64], .rank)),
-        ([.flatten, .dense(units: 0)], .size(layer: 1)), ([], .logits(expected: 10, found: [1, 8, 8, 1])),
+        ([.flatten, .dense(units: 0)], .size(layer: 1, .units)), ([], .logits(expected: 10, found: [1, 8, 8, 1])),
     ])
     func faultyLayersAreNamed(_ layers: [Layer], _ expected: NetworkError) {
         let architecture = Architecture(

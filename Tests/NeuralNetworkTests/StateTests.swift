@@ -153,11 +153,36 @@ private func batches(_ counts: [Int]) -> [Batch] {
     }
 
     @Test(arguments: [
-        Layer.dropout(rate: 1), .batchNorm(epsilon: 0), .batchNorm(momentum: 2), .concatenate([]),
-        .depthwiseConv2d(kernel: 0, stride: 1, padding: 0),
+        (Layer.dropout(rate: 1), LayerSetting.rate), (.batchNorm(epsilon: 0), .epsilon), (.batchNorm(momentum: 2), .momentum),
+        (.layerNorm(epsilon: 1), .epsilon), (.concatenate([]), .branches),
+        (.depthwiseConv2d(kernel: 0, stride: 1, padding: 0), .kernel),
+        (.conv2d(filters: .max, kernel: 3, stride: 1, padding: 0), .filters),
+        (.conv2d(filters: 4, kernel: .max, stride: 1, padding: 0), .kernel),
+        (.conv2d(filters: 4, kernel: 3, stride: .max, padding: 0), .stride),
+        (.conv2d(filters: 4, kernel: 3, stride: 1, padding: .max), .padding),
+        (.conv2d(filters: 4, kernel: 3, stride: 1, padding: 0, dilation: .max), .dilation),
+        (.conv2d(filters: 4, kernel: 3, stride: 1, padding: 0, groups: .max), .groups),
+        (.maxPool2d(window: .max, stride: 1), .window), (.averagePool2d(window: 2, stride: .max), .stride),
     ])
-    func sizesOutOfRangeAreNamed(_ layer: Layer) {
-        #expect(throws: NetworkError.size(layer: 0)) { try small([layer, .flatten, .dense(units: 10)]) }
+    func sizesOutOfRangeAreNamed(_ layer: Layer, _ setting: LayerSetting) {
+        #expect(throws: NetworkError.size(layer: 0, setting)) { try small([layer, .flatten, .dense(units: 10)]) }
+    }
+
+    /// Sizes that are possible one by one, but give arrays that are not.
+    @Test(arguments: [
+        [Layer.conv2d(filters: LayerSetting.largest, kernel: 64, stride: 1, padding: 63)],
+        [.conv2d(filters: LayerSetting.largest, kernel: 8, stride: 1, padding: 0), .relu, .flatten],
+        [
+            .conv2d(filters: 1, kernel: LayerSetting.largest, stride: 1, padding: LayerSetting.largest - 1), .flatten,
+        ],
+        [.depthwiseConv2d(kernel: 30_000, stride: 1, padding: 29_999), .depthwiseConv2d(kernel: 20_000, stride: 1, padding: 19_999)],
+    ])
+    func arraysThatAreTooLargeAreRefused(_ layers: [Layer]) {
+        let error = #expect(throws: NetworkError.self) { try small(layers + [.flatten, .dense(units: 1 << 20)]) }
+        guard case .large = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
     }
 
     @Test(arguments: [Preset.resnet8, .resnet20, .dscnn, .mobilenet])

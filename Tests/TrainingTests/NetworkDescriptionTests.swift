@@ -48,6 +48,13 @@ import Training
         (#"{"layers": [{"kind": "dense", "kernel": 3}]}"#, "layer 0 (dense) cannot have “kernel”; it has units"),
         (#"{"layers": [{"kind": "dense", "unit": 3}]}"#, "no layer has a field “unit”; did you mean units"),
         (#"{"layers": [{"kind": "dense", "units": "ten"}]}"#, "layers[0].units"),
+        (#"{"layers": [{"kind": "dense", "units": 4.5}]}"#, "at layers[0].units: 4.5 is not a whole number"),
+        (#"{"layers": [{"kind": "dropout", "rate": 1e308}]}"#, "at layers[0].rate: 1e+308 is not a number that 32 bits hold"),
+        (#"{"layers": [{"kind": "dense", "units": 9223372036854775808}]}"#, "at layers[0].units: 9.22"),
+        (#"{"layer": [{"kind": "dense"}]}"#, "no network has a field “layer”; did you mean layers"),
+        (#"{"layers": [{"kind": "dense"}], "input": 3}"#, "no network has a field “input”"),
+        (#"{"layers": "# + String(repeating: "[", count: 5_000), "Too many nested arrays or dictionaries around character"),
+        (#"{"layers": [{"kind": "dense", }}"#, "not valid JSON: Invalid value around character 31"),
         (
             #"{"layers": [{"kind": "residual", "layers": [{"kind": "relu"}, {"kind": "gellu"}]}]}"#,
             "layer 0, layer 1 is of the unknown kind “gellu”. Did you mean"
@@ -81,5 +88,35 @@ import Training
                 == "convnet 28x28x1 > conv2d(filters 32, kernel 3, stride 1, padding 1) > relu > "
                 + "maxPool2d(window 2, stride 2) > conv2d(filters 64, kernel 3, stride 1, padding 1) > relu > "
                 + "maxPool2d(window 2, stride 2) > flatten > dense(units 128) > relu > dense(units 10)")
+    }
+
+    /// What `fit` says of networks that cannot be: the rule that they break.
+    @Test(arguments: [
+        (#"[{"kind": "conv2d", "filters": 4, "kernel": 3, "padding": 3}]"#, "less than what the kernel covers"),
+        (#"[{"kind": "conv2d", "filters": 4, "kernel": 3, "groups": 2}]"#, "divide both the 3 channels"),
+        (#"[{"kind": "residual", "layers": [{"kind": "maxPool2d", "window": 2}]}]"#, "projection"),
+        (#"[{"kind": "dense"}]"#, "flatten or globalAveragePool"),
+        (#"[{"kind": "flatten"}, {"kind": "maxPool2d", "window": 2}]"#, "takes images"),
+        (#"[{"kind": "maxPool2d", "window": 17}]"#, "larger than the image"),
+        (#"[{"kind": "dropout", "rate": 1}]"#, "rate must be at least 0 and less than 1"),
+        (#"[{"kind": "batchNorm", "momentum": 0}]"#, "momentum must be above 0"),
+        (#"[{"kind": "concatenate", "branches": []}]"#, "at least one list"),
+        (#"[{"kind": "conv2d", "filters": 2000000000, "kernel": 3}]"#, "filters must be from 1 to 1048576"),
+        (#"[{"kind": "conv2d", "filters": 1048576, "kernel": 27}]"#, "more than 2147483647 numbers"),
+        (#"[{"kind": "flatten"}, {"kind": "dense", "units": 1000000}, {"kind": "dense", "units": 2000}, {"kind": "dense"}]"#, "GB"),
+    ])
+    func impossibleNetworksNameTheirRule(_ layers: String, _ expected: String) throws {
+        let network = try architecture(#"{"layers": \#(layers)}"#)
+        let images = LabelledImages(
+            geometry: input, pixels: [UInt8](repeating: 7, count: 20 * input.byteCount),
+            targets: (0..<20).map { UInt8($0 % 5) })
+        let dataset = Dataset(
+            name: "x", location: "x", format: .idx, labels: ["a", "b", "c", "d", "e"], train: images, test: nil)
+        var hyper = Hyperparameters()
+        hyper.batch = 65_536
+        let error = #expect(throws: RunError.self) {
+            try RunConfiguration(toolkitVersion: "1", dataset: dataset, network: network, hyperparameters: hyper)
+        }
+        #expect(error?.description.contains(expected) == true, "\(error?.description ?? "")")
     }
 }

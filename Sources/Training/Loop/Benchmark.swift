@@ -34,6 +34,7 @@ public struct Benchmark {
         _ architecture: Architecture, executor: ExecutorKind, batch: Int, threads: Int, seconds: Double
     ) throws(RunError) {
         network = try Engines.network(architecture)
+        try network.check(batch: batch)
         self.executor = executor
         self.batch = batch
         self.seconds = seconds

@@ -1,4 +1,5 @@
 import Acceleration
+import Foundation
 import Kernels
 import NeuralNetwork
 
@@ -35,6 +36,9 @@ enum Engines {
             }
         } catch let error as LearnerError {
             throw .invalid(error.explanation)
+        } catch let error as AccelerationError {
+            if case .missing = error { throw .unavailable("\(error)") }
+            throw .invalid("\(error)")
         } catch {
             throw .invalid("\(error)")
         }
@@ -54,6 +58,9 @@ enum Engines {
             }
         } catch let error as LearnerError {
             throw .invalid(error.explanation)
+        } catch let error as AccelerationError {
+            if case .missing = error { throw .unavailable("\(error)") }
+            throw .invalid("\(error)")
         } catch {
             throw .invalid("\(error)")
         }
@@ -61,6 +68,31 @@ enum Engines {
 
     static func network(_ architecture: Architecture) throws(RunError) -> Network {
         do { return try Network(architecture) } catch { throw .invalid(error.explanation) }
+    }
+}
+
+extension Network {
+    /// Throws where a step of training, or use with 256 images at a time, needs more memory than the machine has.
+    func check(batch: Int) throws(RunError) {
+        let outputs = steps.map(\.shape.count)
+        // Weights, their gradients and momenta, and what every layer gives; in use a layer and the next.
+        let training = 3 * parameterCount + batch * outputs.reduce(0, +)
+        let use = parameterCount + 256 * (outputs.max() ?? 0)
+        let bytes = 4 * max(training, use)
+        let memory = Int(ProcessInfo.processInfo.physicalMemory)
+        guard bytes > memory else { return }
+        let largest = steps.indices.max {
+            outputs[$0] + parameterCount(ofStep: $0) < outputs[$1] + parameterCount(ofStep: $1)
+        } ?? 0
+        func gigabytes(_ bytes: Int) -> Int { (bytes + 999_999_999) / 1_000_000_000 }
+        throw .invalid(
+            "the network needs about \(gigabytes(bytes)) GB with \(batch) images a step, this machine has "
+                + "\(gigabytes(memory)); the largest layer is \(steps[largest].layer) "
+                + "(\(layerName(steps[largest].layer))); make it smaller, or --batch")
+    }
+
+    private func parameterCount(ofStep step: Int) -> Int {
+        parameters[steps[step].parameters].reduce(0) { $0 + $1.count }
     }
 }
 

@@ -1,3 +1,4 @@
+import Autodiff
 import Foundation
 import Kernels
 import NeuralNetwork
@@ -106,11 +107,45 @@ extension NetworkError {
     public var explanation: String {
         switch self {
         case .geometry: "the network needs a positive input size and 1 to 256 classes"
-        case .size(let layer): "layer \(layer) has a size that is not positive"
+        case .size(let layer, let setting): "layer \(layer): \(setting.explanation)"
+        case .large(let layer):
+            "layer \(layer) is too large: its weights, or what it gives for one image, are more than \(Int32.max) numbers"
         case .shape(let layer, let input, let fault):
-            "layer \(layer) cannot take an input of shape \(input.dimensions): \(fault); choose a larger image or another model"
+            "layer \(layer) cannot take an input of shape \(input.dimensions): \(fault.advice(input: input))"
         case .logits(let expected, let found):
             "the last layer gives shape \(found.dimensions), expected one number for each of \(expected) classes"
+        }
+    }
+}
+
+extension LayerSetting {
+    /// The rule.
+    var explanation: String {
+        switch self {
+        case .padding: "the padding must be from 0 to \(LayerSetting.largest)"
+        case .rate: "the rate must be at least 0 and less than 1"
+        case .momentum: "the momentum must be above 0 and at most 1"
+        case .epsilon: "epsilon must be above 0 and less than 1"
+        case .branches: "branches must hold at least one list"
+        case .filters, .kernel, .stride, .dilation, .groups, .units, .window:
+            "\(self) must be from 1 to \(LayerSetting.largest)"
+        }
+    }
+}
+
+extension ShapeFault {
+    /// The rule that a layer breaks, and what to change.
+    func advice(input: Shape) -> String {
+        switch self {
+        case .padding: "padding must be less than what the kernel covers, dilation · (kernel − 1) + 1"
+        case .groups: "groups must divide both the \(input[input.rank - 1]) channels that come in and the filters"
+        case .window: "the kernel or window is larger than the image; choose a larger image or padding, or smaller strides before"
+        case .broadcast:
+            "the parts of a residual must give the same shape and branches the same height and width; "
+                + "a projection with the strides and filters of the layers does that"
+        case .rank where input.rank == 4: "it takes one row; put flatten or globalAveragePool before it"
+        case .rank: "it takes images; put it before flatten, globalAveragePool or dense"
+        default: "\(text)"
         }
     }
 }

@@ -1,3 +1,4 @@
+import Acceleration
 import Foundation
 import NeuralNetwork
 
@@ -64,6 +65,10 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
         processes: Int = 1
     ) throws(RunError) {
         try hyperparameters.validate()
+        if executor == .accelerated, let failure = AccelerationSupport.failure {
+            throw .unavailable("\(AccelerationError.missing(reason: failure))")
+        }
+        try Engines.network(network).check(batch: hyperparameters.batch)
         let split = Split(
             targets: dataset.train.targets, validationFraction: hyperparameters.validationFraction,
             seed: hyperparameters.seed)
