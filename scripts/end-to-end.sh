@@ -182,11 +182,34 @@ for folder in tree-huge tree-bomb tree-cut; do
     expect 65 'coat/3\.png' "$tool" fit --dataset $folder --run bad
 done
 expect 65 'coat' "$tool" fit --dataset tree-empty --run bad
-expect 64 'libdnnl2' env DEAI_ONEDNN=nothere.so "$tool" fit --dataset "$sample" --executor accelerated --run bad-executor
+expect 69 'libdnnl2' env DEAI_ONEDNN=nothere.so "$tool" fit --dataset "$sample" --executor accelerated --run bad-executor
 expect 0 'test accuracy' env DEAI_ONEDNN=nothere.so "$tool" fit --dataset "$sample" --epochs 1 --run without
 check "without oneDNN the executor is not the portable one" sh -c '! grep -q executor without/config.json'
 expect 0 'test accuracy' "$tool" fit --dataset "$sample" --from whole --epochs 1 --run tuned
 expect 64 'resume' "$tool" fit --dataset "$sample" --from whole --resume --run tuned
+layers() { echo "{\"layers\": [$1, {\"kind\": \"globalAveragePool\"}, {\"kind\": \"dense\"}]}" >network.json; }
+sizes='"filters": 8, "kernel": 3, "stride": 1, "dilation": 1, "groups": 1, "padding": 0'
+for field in filters kernel stride dilation groups padding; do
+    layers "{\"kind\": \"conv2d\", $(sed "s/\"$field\": ./\"$field\": 9223372036854775807/" <<<"$sizes")}"
+    expect 64 "layer 0: .*$field must be from" "$tool" fit --dataset "$sample" --model network.json --run bad
+done
+layers '{"kind": "conv2d", "filters": 2000000000, "kernel": 3}'
+expect 64 'filters must be from' "$tool" lr-find --dataset "$sample" --model network.json
+layers '{"kind": "flatten"}, {"kind": "dense", "units": 1048576}, {"kind": "dense", "units": 1048576}'
+expect 64 'layer 2 is too large' "$tool" bench --model network.json
+expect 64 'between 1 and 1000000' "$tool" fit --dataset "$sample" --epochs 9223372036854775807 --run bad
+expect 64 'schedule' "$tool" fit --dataset "$sample" --schedule step:9223372036854775807:0.1 --run bad
+expect 65 'int8 weights' "$tool" fit --dataset "$sample" --from model.deai --run bad
+expect 65 'a file, not a folder' "$tool" fit --dataset ./good.png --run bad
+expect 65 'a file, not a folder' "$tool" runs good.png
+expect 65 'a file, not a folder' "$tool" report model.deai
+expect 74 'a file, not a folder' "$tool" datasets sample --dataset "$sample" --output good.png
+expect 0 'left out: .*coat/3\.png' "$tool" fit --dataset tree-cut --validation-fraction 0.5 --model mlp --epochs 2 \
+    --skip-unreadable --run skipped
+for command in evaluate report "export -o skipped.deai" "fit --resume --run"; do
+    expect 0 'left out: .*coat/3\.png' "$tool" $command skipped
+done
+expect 0 'left out: .*coat/3\.png' "$tool" evaluate skipped.deai --dataset tree-cut
 check "a refused fit leaves a run folder behind" test ! -e bad/checkpoints
 for file in cut damaged text; do
     expect 65 "$file.deai" "$tool" evaluate $file.deai

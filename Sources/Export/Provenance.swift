@@ -11,6 +11,8 @@ public struct Provenance: Equatable, Sendable, Codable {
         public var sha256: String
         public var trainImages: Int
         public var testImages: Int
+        /// Whether images that cannot be read were left out; nil for no.
+        public var skipsUnreadable: Bool?
     }
 
     public struct CalibrationPart: Equatable, Sendable, Codable {
@@ -73,7 +75,8 @@ public struct Provenance: Equatable, Sendable, Codable {
         toolkit = "deai-train " + configuration.toolkitVersion
         dataset = DatasetPart(
             name: configuration.dataset.name, sha256: configuration.dataset.sha256,
-            trainImages: configuration.dataset.trainImages, testImages: configuration.dataset.testImages)
+            trainImages: configuration.dataset.trainImages, testImages: configuration.dataset.testImages,
+            skipsUnreadable: configuration.skipsUnreadable)
         network = configuration.network.summary
         executor = configuration.executor
         hyperparameters = configuration.hyperparameters

@@ -82,7 +82,7 @@ struct VerifyOnchainCommand: AsyncParsableCommand {
         guard let name = dataset ?? Provenance(model)?.dataset.name, !name.isEmpty else {
             throw CommandFailure(.usage, "\(file) does not say what it was trained on; name a data set with --dataset")
         }
-        let loaded = try loadDataset(name, geometry: model.geometry).matching(labels: model.labelTexts)
+        let loaded = try loadDataset(for: model, named: name).matching(labels: model.labelTexts)
         guard let test = loaded.test else {
             throw CommandFailure(.badData, "\(loaded.location) has no test images")
         }

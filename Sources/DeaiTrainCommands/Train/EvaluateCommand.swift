@@ -72,7 +72,7 @@ struct EvaluateCommand: ParsableCommand {
                     .usage, "\(source) does not say what it was trained on; name a data set with --dataset")
             }
             part = try images(
-                of: try loadDataset(name, geometry: model.geometry), labels: labels,
+                of: try loadDataset(for: model, named: name), labels: labels,
                 hyperparameters: provenance?.hyperparameters)
             found = IntegerClassifier(model, workers: workers).logits(part.images) { show($0, part.images) }
                 .map { Float($0) * model.logitScale }

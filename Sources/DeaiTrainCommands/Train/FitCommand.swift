@@ -105,10 +105,21 @@ struct FitCommand: ParsableCommand {
     func run() throws {
         let team = try FitTeam()
         try team.run {
-            guard let accuracy = try train(team), let requireAccuracy, accuracy < requireAccuracy else { return }
+            guard let accuracy = try trainOrAdvise(team), let requireAccuracy, accuracy < requireAccuracy else { return }
             throw CommandFailure(
                 .belowTarget,
                 "the accuracy is \(percentage(accuracy)), required were \(percentage(requireAccuracy))")
+        }
+    }
+
+    /// A run that a full disk stopped is not lost.
+    private func trainOrAdvise(_ team: FitTeam) throws -> Double? {
+        do {
+            return try train(team)
+        } catch let error as RunError where error.isFullDisk
+            && FileManager.default.fileExists(atPath: runPath + "/config.json")
+        {
+            throw CommandFailure(.inputOutput, "\(error) Then go on with: deai-train fit --run \(runPath) --resume")
         }
     }
 
@@ -188,7 +199,7 @@ struct FitCommand: ParsableCommand {
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: architecture,
             hyperparameters: choices.applied(to: self.preset?.hyperparameters ?? Hyperparameters()),
-            executor: executor ?? .usual, processes: team.collective.count)
+            executor: executor ?? .usual, processes: team.collective.count, unreadable: images.unreadable)
         let folder = try RunFolder.create(runPath, configuration: configuration, force: force)
         return Prepared(configuration: configuration, dataset: dataset, folder: folder)
     }
@@ -214,7 +225,8 @@ struct FitCommand: ParsableCommand {
         }
         let configuration = try RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, network: adapted.architecture, hyperparameters: hyper,
-            executor: executor ?? .usual, preprocessing: weights.preprocessing, processes: team.collective.count)
+            executor: executor ?? .usual, preprocessing: weights.preprocessing, processes: team.collective.count,
+            unreadable: images.unreadable)
         let made = try RunFolder.create(
             runPath, configuration: configuration, startingWith: adapted.variables, from: source,
             knownClasses: adapted.knownClasses, force: force)
@@ -227,10 +239,16 @@ struct FitCommand: ParsableCommand {
             throw CommandFailure(.inputOutput, "--from \(source): there is no such run or file")
         }
         if isFolder.boolValue { return try StartingWeights(run: source) }
+        if source.hasSuffix(".deai") {
+            throw CommandFailure(
+                .badData,
+                "--from \(source): int8 weights cannot be trained from; give the folder of the run that it was exported "
+                    + "from, or that run as .onnx or .safetensors")
+        }
         let imported = try ForeignNetwork(path: source, model: model).read(for: dataset)
         for note in imported.notes { Console.note("note: " + note) }
         // Without names the classes are taken in the order of the data set, as `import` does.
-        let labels = try imported.labels ?? loadDataset(dataset).labels
+        let labels = try imported.labels ?? loadDataset(dataset, unreadable: images.unreadable).labels
         guard labels.count == imported.architecture.classes else {
             throw CommandFailure(
                 .badData,
@@ -268,8 +286,7 @@ struct FitCommand: ParsableCommand {
     private func checkedDataset(
         of configuration: RunConfiguration, named name: String?, file: String, silently: Bool = false
     ) throws -> Dataset {
-        let dataset = try loadDataset(
-            of: configuration, orNamed: name, unreadable: images.unreadable, silently: silently)
+        let dataset = try loadDataset(of: configuration, orNamed: name, silently: silently)
         let hash = hexadecimal(dataset.contentHash())
         guard hash == configuration.dataset.sha256 else {
             throw RunError.mismatch(

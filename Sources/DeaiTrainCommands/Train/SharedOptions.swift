@@ -1,5 +1,7 @@
 import ArgumentParser
+import Export
 import Foundation
+import Inference
 import Kernels
 import Training
 
@@ -63,14 +65,20 @@ func loadDataset(
 
 /// Reads the data set of a run again, from the folder it was in or, when that is gone, by its name.
 func loadDataset(
-    of configuration: RunConfiguration, orNamed name: String?, unreadable: ImageFolder.Unreadable = .stop,
-    silently: Bool = false
+    of configuration: RunConfiguration, orNamed name: String?, silently: Bool = false
 ) throws -> Dataset {
     let record = configuration.dataset
     let isThere = FileManager.default.fileExists(atPath: record.location)
     return try loadDataset(
         name ?? (isThere ? record.location : record.name), geometry: configuration.network.input,
-        unreadable: unreadable, silently: silently)
+        unreadable: configuration.unreadable, silently: silently)
+}
+
+/// Reads the data set that a model is measured on, as the run did that it comes from.
+func loadDataset(for model: QuantizedModel, named name: String) throws -> Dataset {
+    try loadDataset(
+        name, geometry: model.geometry,
+        unreadable: Provenance(model)?.dataset.skipsUnreadable == true ? .skip : .stop)
 }
 
 /// A share as a percentage with two digits.

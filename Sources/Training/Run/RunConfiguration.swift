@@ -52,6 +52,12 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     /// Where the first weights came from, when not from the seed.
     public var startingWeights: StartingRecord?
 
+    /// Whether images that cannot be read are left out; nil for no.
+    public var skipsUnreadable: Bool?
+
+    /// How the data set of the run is read, again as at first.
+    public var unreadable: ImageFolder.Unreadable { skipsUnreadable == true ? .skip : .stop }
+
     public var preprocessing: Preprocessing { Preprocessing(zeroPoints: zeroPoints, scale: pixelScale) }
 
     /// The configuration for training `network` on `dataset`.
@@ -59,10 +65,11 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
     /// - Parameters:
     ///   - preprocessing: that of weights to begin with; nil takes it from the images that are trained on.
     ///   - processes: how many train together.
+    ///   - unreadable: what `dataset` was read with.
     public init(
         toolkitVersion: String, dataset: Dataset, network: Architecture, hyperparameters: Hyperparameters,
         executor: ExecutorKind = .portable, preprocessing: Preprocessing? = nil,
-        processes: Int = 1
+        processes: Int = 1, unreadable: ImageFolder.Unreadable = .stop
     ) throws(RunError) {
         try hyperparameters.validate()
         if executor == .accelerated, let failure = AccelerationSupport.failure {
@@ -88,6 +95,7 @@ public struct RunConfiguration: Equatable, Sendable, Codable {
         self.hyperparameters = hyperparameters
         self.executor = executor == .portable ? nil : executor
         self.processes = processes == 1 ? nil : processes
+        skipsUnreadable = unreadable == .skip ? true : nil
     }
 }
 
