@@ -12,6 +12,22 @@ import Training
         #expect(try configuration.network.architecture().layers.count == 5)
     }
 
+    /// The choice is kept only where it was made, so that other files stay as they were.
+    @Test(arguments: [(ImageFolder.Unreadable.skip, true), (.stop, false)])
+    func unreadableImagesAreRemembered(unreadable: ImageFolder.Unreadable, isWritten: Bool) throws {
+        let folder = try TemporaryFolder()
+        var hyper = Hyperparameters()
+        hyper.batch = 16
+        let configuration = try RunConfiguration(
+            toolkitVersion: "1", dataset: TrainingLoopTests.dataset,
+            network: Preset.mlp.architecture(height: 12, width: 12, channels: 1, classes: 4), hyperparameters: hyper,
+            unreadable: unreadable)
+        let run = try RunFolder.create(folder.path + "/run", configuration: configuration, force: false)
+        #expect(try RunFolder.open(run.path).configuration.unreadable == unreadable)
+        let json = try String(contentsOfFile: run.configurationPath, encoding: .utf8)
+        #expect(json.contains("skipsUnreadable") == isWritten)
+    }
+
     @Test func protectsWhatIsThere() throws {
         let folder = try TemporaryFolder()
         let configuration = try TrainingLoopTests.configuration()
