@@ -250,7 +250,8 @@ done
 expect 64 'names no network' "$tool" bench --model ,
 mknod full c 1 7 2>/dev/null && for arguments in "datasets list" "runs ." "inspect whole --json" "fit --help" "--version"; do
     expect 74 'cannot write to standard output' sh -c "'$tool' $arguments >full"
-    expect 74 'cannot write to standard output' sh -c "'$tool' $arguments >&-"
+    expect 74 'cannot write to standard output: Bad' sh -c "'$tool' $arguments >&-"
+    expect 74 'cannot write to standard output: Bad' sh -c "'$tool' $arguments <&- >&-"
 done
 expect 0 '^OVERVIEW' sh -c "'$tool' fit --help | head -n 1"
 if [ -e full ]; then

@@ -45,9 +45,16 @@ public enum Console {
         return Int(size.ws_col)
     }
 
+    /// Standard descriptors that were closed and that the runtime took for its own events before the program began.
+    private static let taken = (STDIN_FILENO...STDERR_FILENO).filter { descriptor in
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(descriptor)")
+        return target?.hasPrefix("anon_inode:") == true
+    }
+
     /// Returns errno where not all could be written, else 0.
     @discardableResult
     static func write(_ text: String, to descriptor: Int32) -> Int32 {
+        if taken.contains(descriptor) { return EBADF }
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Foundation.write(descriptor, $0.baseAddress, $0.count) }
