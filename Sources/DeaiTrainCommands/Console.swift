@@ -11,7 +11,7 @@ public enum Console {
 
     /// Writes one line of the result to standard output.
     public static func result(_ line: String) {
-        let error = write(line + "\n", to: STDOUT_FILENO)
+        let error = writeLine(line, to: STDOUT_FILENO)
         guard error != 0, error != EPIPE else { return }
         resultFailure.withLock { $0 = $0 ?? String(cString: strerror(error)) }
     }
@@ -27,7 +27,27 @@ public enum Console {
 
     /// Writes one diagnostic line to standard error.
     public static func note(_ line: String) {
-        write(line + "\n", to: STDERR_FILENO)
+        writeLine(line, to: STDERR_FILENO)
+    }
+
+    /// A terminal gets no control characters: names and texts out of files and from peers might steer it.
+    ///
+    /// Returns errno where not all could be written, else 0.
+    @discardableResult
+    private static func writeLine(_ line: String, to descriptor: Int32) -> Int32 {
+        write((isatty(descriptor) == 1 ? printable(line) : line) + "\n", to: descriptor)
+    }
+
+    /// The text with � in place of control characters other than the end of a line and the tabulator.
+    public static func printable(_ text: String) -> String {
+        guard text.unicodeScalars.contains(where: steers) else { return text }
+        var result = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars { result.append(steers(scalar) ? "\u{FFFD}" : scalar) }
+        return String(result)
+    }
+
+    private static func steers(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.generalCategory == .control && scalar != "\n" && scalar != "\t"
     }
 
     /// Writes one JSON Lines record with sorted keys to standard output.

@@ -43,6 +43,9 @@ public struct ActivationHistogram: Equatable, Sendable {
     public private(set) var bins: [Int]
     public private(set) var count = 0
 
+    /// Whether no bin would be wide enough to be told from zero: then all values count as zero.
+    private var isZero: Bool { !(Float(bins.count) / maximum).isFinite }
+
     public init(maximum: Float, bins: Int = 4096) {
         self.maximum = maximum
         self.bins = [Int](repeating: 0, count: bins)
@@ -51,7 +54,7 @@ public struct ActivationHistogram: Equatable, Sendable {
     /// Counts magnitudes of `values`; with `relu` negative values count as zero.
     public mutating func add(_ values: UnsafeBufferPointer<Float>, relu: Bool) {
         count += values.count
-        guard maximum > 0 else {
+        guard !isZero else {
             bins[0] += values.count
             return
         }
@@ -67,7 +70,7 @@ public struct ActivationHistogram: Equatable, Sendable {
 
     /// The magnitude that becomes the largest of `levels` steps; never zero.
     public func range(_ method: CalibrationMethod, levels: Int) -> Float {
-        guard maximum > 0, count > 0 else { return 1 }
+        guard !isZero, count > 0 else { return 1 }
         switch method {
         case .minMax: return maximum
         case .percentile(let share):

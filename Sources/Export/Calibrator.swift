@@ -42,6 +42,12 @@ public enum Calibrator {
                     runner.output(source, count))
             }
         }
+        for index in rescaled where !(found.channelMaxima[index] ?? []).allSatisfy(\.isFinite) {
+            let node = network.nodes[index]
+            throw .unsupported(
+                "layer \(node.layer) (\(node.name)) gives numbers that are infinite or none for calibration images; "
+                    + "look at its weights, or train it again with a smaller learning rate")
+        }
         for index in weighted {
             let shape = network.inputShape(network.nodes[index])
             let numbers = Double(images.count * shape.count / shape[shape.rank - 1])
@@ -59,13 +65,13 @@ public enum Calibrator {
 }
 
 extension [Float] {
-    /// The largest magnitudes of each channel, channels innermost.
+    /// The largest magnitudes of each channel, channels innermost; one that is no number stays.
     fileprivate mutating func raise(to values: UnsafeBufferPointer<Float>) {
         withUnsafeMutableBufferPointer { maxima in
             var channel = 0
             for value in values {
                 let magnitude = abs(value)
-                if magnitude > maxima[channel] { maxima[channel] = magnitude }
+                if magnitude > maxima[channel] || magnitude.isNaN { maxima[channel] = magnitude }
                 channel = channel + 1 == maxima.count ? 0 : channel + 1
             }
         }

@@ -70,7 +70,8 @@ final class FineTuner {
             throw .unsupported("fine-tuning cannot be planned: \(error)")
         }
         // A unit of a bias is worth one of a weight times an input of 1; typical inputs are some tens.
-        learningRates = quantization.weightLevels.flatMap { [Float($0) / 127, 32] }
+        // A copy of the picture stays one.
+        learningRates = quantization.weightLevels.flatMap { $0 == 1 ? [0, 0] : [Float($0) / 127, 32] }
     }
 
     /// Learns from one batch; gives its loss.

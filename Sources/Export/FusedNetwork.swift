@@ -31,6 +31,11 @@ public struct FusedNetwork: Equatable, Sendable {
         var folding = Folding(network, model.parameters, input: input)
         for index in network.steps.indices { try folding.add(step: index) }
         nodes = try folding.finished()
+        for node in nodes where !(node.weight.allSatisfy(\.isFinite) && node.bias.allSatisfy(\.isFinite)) {
+            throw .unsupported(
+                "weights of layer \(node.layer) (\(node.name)) are infinite or no numbers, at least with the batch "
+                    + "normalisation that belongs to them")
+        }
     }
 
     /// How many nodes take what each gives, by its place.

@@ -26,6 +26,8 @@ public struct ModelSummary: Equatable, Sendable, Codable {
     /// Hexadecimal SHA-256: of the float weights of a run, of the whole file of an int8 model.
     public var sha256: String
     public var provenance: Provenance?
+    /// Of the provenance section, where it is not the record of a toolkit.
+    public var foreignProvenanceBytes: Int?
     public var configuration: RunConfiguration?
 
     public var parameters: Int { layers.reduce(0) { $0 + $1.parameters } }
@@ -49,6 +51,7 @@ public struct ModelSummary: Equatable, Sendable, Codable {
         fileBytes = file.count
         sha256 = hexadecimal(ModelFile.contentHash(file))
         provenance = Provenance(model)
+        foreignProvenanceBytes = provenance == nil && !model.provenance.isEmpty ? model.provenance.count : nil
         configuration = nil
     }
 

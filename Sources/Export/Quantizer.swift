@@ -11,9 +11,9 @@ public struct Quantization: Sendable {
     public let steps: [Double]
     /// The nodes (−1: the picture) that each layer of the model takes; none for one that only goes back.
     let operands: [[Int]]
-    /// Weights and biases of the weighted nodes in order, in units but not rounded; where fine-tuning begins.
+    /// Weights and biases of the layers that have them in order, in units but not rounded; where fine-tuning begins.
     let unrounded: [[Float]]
-    /// The largest magnitude of the weights of each of those nodes.
+    /// The largest magnitude of the weights of each of those layers; 1 of one that copies the picture and never learns.
     let weightLevels: [Int]
 }
 
@@ -109,6 +109,8 @@ private struct LayerWriter {
         case .picture:
             layers.append(Self.copy(channels: node.channels))
             made.bound = 255
+            weightLevels.append(1)
+            unrounded += [[Float](repeating: 1, count: node.channels), [Float](repeating: 0, count: node.channels)]
         case .maxPool2d(let window, let stride): layers.append(.maxPool2d(window: window, stride: stride))
         case .flatten: layers.append(.flatten)
         case .averagePool2d(let height, let width, let stride):

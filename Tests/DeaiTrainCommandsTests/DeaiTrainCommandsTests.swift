@@ -38,6 +38,10 @@ import Testing
         #expect(line.isEmpty == (columns == 1))
     }
 
+    @Test func terminalsGetNoControlCharacters() {
+        #expect(Console.printable("a\u{1B}[31mb\u{9B}2J\u{7F}\r\tc\nd é 画") == "a�[31mb�2J��\tc\nd é 画")
+    }
+
     @Test func survivesNothingToDo() {
         let line = ProgressBar.line(
             title: "t", unit: "u", done: 0, total: 0, seconds: 0, detail: "", columns: 80)

@@ -36,6 +36,61 @@ import Training
         #expect(abs(histogram.range(.meanSquaredError, levels: 127) - 65.9) < 1.5)
     }
 
+    /// Too small for bins of their own: as if they were zero.
+    @Test(arguments: [0, 0x1p-149, 0x1p-140, 0x1p-118] as [Float]) func tinyValuesCountAsZero(value: Float) {
+        var histogram = ActivationHistogram(maximum: value)
+        [value, 0, -value].withUnsafeBufferPointer { histogram.add($0, relu: false) }
+        for method in CalibrationMethod.candidates { #expect(histogram.range(method, levels: 127) == 1) }
+    }
+
+    @Test(arguments: [1e-30, 1e38] as [Float]) func valuesOfAnySizeFillBins(value: Float) {
+        var histogram = ActivationHistogram(maximum: value)
+        [value, value / 2].withUnsafeBufferPointer { histogram.add($0, relu: false) }
+        #expect(histogram.range(.minMax, levels: 127) == value && histogram.bins.last == 1)
+    }
+
+    /// Weights of any size either make an integer model or are refused.
+    @Test(arguments: [0, 0x1p-149, 0x1p-140, 0x1p-130, 6e-37, 1e-30, 1e10, 1e30, 3e38] as [Float])
+    func weightsOfAnySize(size: Float) throws {
+        let architecture = QuantizerTests.network(
+            [.conv2d(filters: 2, kernel: 1, stride: 1, padding: 0), .flatten, .dense(units: 2)])
+        let images = FoldingTests.images(architecture, count: 4, seed: 1)
+        let model = QuantizerTests.model(
+            architecture, parameters: [[size, -size], [0, 0], [Float](repeating: size, count: 16), [0, size]])
+        do {
+            let network = try FusedNetwork(model)
+            let observations = try Calibrator.observe(network, images: images, workers: .serial)
+            for method in CalibrationMethod.candidates {
+                _ = try Quantizer(ranges: observations.ranges(method, levels: 127)).quantize(network)
+            }
+            #expect(size < 1e30)
+        } catch {
+            #expect(size > 0, "\(error)")
+        }
+    }
+
+    @Test func activationsThatAreInfiniteAreRefused() throws {
+        let conv = Layer.conv2d(filters: 1, kernel: 1, stride: 1, padding: 0)
+        let architecture = QuantizerTests.network([conv, conv, .flatten, .dense(units: 2)])
+        let model = QuantizerTests.model(
+            architecture, parameters: [[1e30], [0], [1e30], [0], [Float](repeating: 1, count: 8), [0, 0]])
+        let network = try FusedNetwork(model)
+        let images = FoldingTests.images(architecture, count: 4, seed: 1)
+        let error = #expect(throws: ExportError.self) {
+            try Calibrator.observe(network, images: images, workers: .serial)
+        }
+        #expect(error?.description.contains("layer 1 (conv2d)") == true)
+    }
+
+    @Test(arguments: [Float.infinity, .nan]) func weightsThatAreNoNumbersAreRefused(weight: Float) throws {
+        let architecture = QuantizerTests.network([.flatten, .dense(units: 2)])
+        let weights = [Float](repeating: weight, count: 8)
+        let error = #expect(throws: ExportError.self) {
+            try FusedNetwork(QuantizerTests.model(architecture, parameters: [weights, [0, 0]]))
+        }
+        #expect(error?.description.contains("layer 1 (dense)") == true)
+    }
+
     @Test func reluIgnoresNegativeValues() {
         let values: [Float] = [-4, -3, -2, 1]
         var cut = ActivationHistogram(maximum: 4, bins: 4)

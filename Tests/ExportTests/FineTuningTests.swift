@@ -1,4 +1,5 @@
 import Export
+import Foundation
 import Inference
 import Kernels
 import NeuralNetwork
@@ -83,6 +84,39 @@ import Training
         #expect(after.provenance.fineTuning == FineTuning(epochs: 3))
         if kind == .portable {
             #expect(try exporter.export(run.folder, configuration, dataset: run.dataset).bytes == after.bytes)
+        }
+    }
+
+    /// Branches that begin at the picture read a copy of it, which fine-tuning leaves alone.
+    @Test(arguments: [8, 4])
+    func branchesOfThePicture(bits: Int) throws {
+        let dataset = try ExporterTests.trained.get().dataset
+        let conv = Layer.conv2d(filters: 4, kernel: 3, stride: 1, padding: 1)
+        let layers: [[Layer]] = [
+            [.residual([.conv2d(filters: 1, kernel: 3, stride: 1, padding: 1), .relu])], [.concatenate([[], [conv, .relu]])],
+        ]
+        for (index, first) in layers.enumerated() {
+            var hyper = Hyperparameters()
+            hyper.epochs = 1
+            let end: [Layer] = [.conv2d(filters: 8, kernel: 3, stride: 4, padding: 1), .relu, .flatten, .dense(units: 10)]
+            let configuration = try RunConfiguration(
+                toolkitVersion: "test", dataset: dataset,
+                network: Architecture(
+                    name: Array("branches".utf8), inputHeight: 28, inputWidth: 28, inputChannels: 1, classes: 10,
+                    layers: first + end), hyperparameters: hyper)
+            let path = NSTemporaryDirectory() + "deai-branch-tests-\(getpid())-\(bits)-\(index)"
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            let folder = try RunFolder.create(path, configuration: configuration, force: true)
+            _ = try TrainingLoop(configuration, dataset: dataset, folder: folder, workers: .serial).run { _ in }
+            var exporter = Exporter(calibration: .minMax, workers: .serial)
+            exporter.weightBits = bits
+            exporter.fineTuning = FineTuning(epochs: 1)
+            let result = try exporter.export(folder, configuration, dataset: dataset)
+            #expect(result.predicted == 200)
+            let copies = result.model.layers.filter { layer in
+                if case .depthwiseConv2d(let c) = layer { c.kernelHeight == 1 && c.weights == [1] && c.bias == [0] } else { false }
+            }
+            #expect(copies.count == 1)
         }
     }
 

@@ -73,6 +73,31 @@ import Testing
             $0.graph.node[0] = node("Reshape", "flat", ["image", "sizes"], "f")
             $0.graph.node.append(node("Relu", "decide", ["image"], "sizes"))
         },
+        Case("no rows", says: "“image”", "dimension 2", "-12") {
+            $0.graph.input[0].type.tensorType.shape.dim[2].dimValue = -12
+        },
+        Case("kernel that is not that of the filters", says: "node “conv”", "kernel_shape [5, 5]", "[2, 1, 3, 3]") {
+            var filters = ONNXTensorProto()
+            filters.name = "filters"
+            filters.dataType = 1
+            filters.dims = [2, 1, 3, 3]
+            filters.floatData = [Float](repeating: 1, count: 18)
+            $0.graph.initializer.append(filters)
+            var conv = node("Conv", "conv", ["image", "filters"], "c")
+            for (name, values) in [("kernel_shape", [5, 5]), ("pads", [1, 1, 1, 1])] {
+                var attribute = ONNXAttributeProto()
+                attribute.name = name
+                attribute.ints = values.map { Int64($0) }
+                conv.attribute.append(attribute)
+            }
+            $0.graph.node.insert(conv, at: 0)
+            $0.graph.node[1].input = ["c"]
+        },
+        Case("images of a batch mixed", says: "node “flat”", "[batch, 1, 2, 2] becomes [1, 4 * batch]") {
+            var axis = ONNXAttributeProto()
+            axis.name = "axis"
+            $0.graph.node[0].attribute.append(axis)
+        },
         Case("no shape", says: "“image”", "shape") { $0.graph.input[0].type.tensorType.clearShape() },
         Case("two inputs", says: "2 inputs", "other") {
             var other = $0.graph.input[0]
@@ -173,6 +198,21 @@ import Testing
             try ONNXImporter().read(bytes, name: "small", folder: folder)
         }
         for part in refused.says { #expect(error?.description.contains(part) == true, "\(error?.description ?? "")") }
+    }
+
+    /// Opening a pipe would wait for ever.
+    @Test(.timeLimit(.minutes(1))) func dataInAPipeIsRefused() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("deai-pipe-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try #require(mkfifo(folder.appendingPathComponent("pipe").path, 0o600) == 0)
+        var model = Self.small
+        Self.external(&model, "pipe")
+        let bytes: [UInt8] = try model.serializedBytes()
+        let error = #expect(throws: ONNXError.self) {
+            try ONNXImporter().read(bytes, name: "small", folder: folder.path)
+        }
+        #expect(error?.description.contains("cannot be read") == true)
     }
 
     /// A link beside the model leads out of its folder: the data behind it are not read.

@@ -102,14 +102,18 @@ struct ImportCommand: ParsableCommand {
         let configuration = RunConfiguration(
             toolkitVersion: Toolkit.version, dataset: dataset, labels: classes, network: architecture,
             preprocessing: imported.preprocessing)
-        _ = try RunFolder.create(
-            output, configuration: configuration, importing: imported.parameters, force: force)
         let result = try matched.test.map { images in
             try FloatClassifier(
                 architecture: architecture, preprocessing: imported.preprocessing, parameters: imported.parameters,
                 workers: threads.workers
             ).evaluate(images)
         }
+        if let result, result.loss.isNaN {
+            throw CommandFailure(
+                .badData, "the network answers test images with numbers that are infinite or none; its weights are too large")
+        }
+        _ = try RunFolder.create(
+            output, configuration: configuration, importing: imported.parameters, force: force)
         let finished = Finished(
             run: output, network: configuration.network.summary,
             parameters: imported.parameters.reduce(0) { $0 + $1.count },

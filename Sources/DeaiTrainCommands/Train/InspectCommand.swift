@@ -75,6 +75,9 @@ struct InspectCommand: ParsableCommand {
             [summary.kind == "run" ? "weights" : "sha256", summary.sha256],
         ]
         if let provenance = summary.provenance { facts += self.facts(provenance) }
+        if let bytes = summary.foreignProvenanceBytes {
+            facts.append(["provenance", "\(ProgressBar.grouped(bytes)) bytes that deai-train did not write"])
+        }
         if let configuration = summary.configuration {
             facts += [
                 ["data set", "\(configuration.dataset.name) \(configuration.dataset.sha256)"],

@@ -126,11 +126,11 @@ enum ConstantFolding {
         if open.count == 1 {
             let rest = result.indices.filter { $0 != open[0] }.map { result[$0] }
             guard let known = elementCount(rest), known > 0, total % known == 0 else {
-                throw node.fail("shape \(shape) cannot become \(target)")
+                throw node.fail("shape \(Lowering.text(shape)) cannot become \(target)")
             }
             result[open[0]] = total / known
         }
-        guard elementCount(result) == total else { throw node.fail("shape \(shape) cannot become \(target)") }
+        guard elementCount(result) == total else { throw node.fail("shape \(Lowering.text(shape)) cannot become \(target)") }
         return result
     }
 

@@ -19,7 +19,7 @@ struct Lowering {
 
     let limits: ONNXLimits
     let opset: Int
-    /// Stands for a batch that is not fixed: a prime that no size of a layer is.
+    /// Images of a batch, or `openBatch`.
     let batch: Int
     let decoder: TensorDecoder
     var values: [String: Known] = [:]
@@ -33,6 +33,17 @@ struct Lowering {
     /// The last node of each hard sigmoid that a hard swish may be made of, and the node before it.
     var hardSigmoids: [Int: Int] = [:]
 
+    /// Stands for a batch that is not fixed: a prime that no size of a layer is.
+    private static let openBatch = 1_000_003
+
+    /// A shape as messages show it.
+    static func text(_ shape: [Int]) -> String {
+        let sizes = shape.map { size in
+            size == openBatch ? "batch" : size > 0 && size % openBatch == 0 ? "\(size / openBatch) * batch" : "\(size)"
+        }
+        return "[\(sizes.joined(separator: ", "))]"
+    }
+
     init(limits: ONNXLimits, opset: Int, batch: Int, decoder: TensorDecoder) {
         self.limits = limits
         self.opset = opset
@@ -43,7 +54,7 @@ struct Lowering {
     /// The lowered form of `graph`.
     static func lower(_ graph: OrderedGraph, limits: ONNXLimits, folder: String?) throws(ONNXError) -> LoweredGraph {
         var lowering = Lowering(
-            limits: limits, opset: graph.opset, batch: graph.inputShape[0] ?? 1_000_003,
+            limits: limits, opset: graph.opset, batch: graph.inputShape[0] ?? openBatch,
             decoder: TensorDecoder(folder: folder, elementLimit: limits.elements))
         lowering.values = graph.constants.mapValues { .constant($0) }
         try lowering.addInput(graph)

@@ -11,7 +11,11 @@ extension Lowering {
         else {
             throw node.fail("filters of \(filter.shape) in \(groups) groups do not fit \(extent.channels) channels")
         }
-        let window = try window(node, extent, kernel: Array(filter.shape[2...]))
+        let kernel = Array(filter.shape[2...])
+        if let named = node.integers("kernel_shape"), named != kernel {
+            throw node.fail("kernel_shape \(named) does not fit filters of \(filter.shape)")
+        }
+        let window = try window(node, extent, kernel: kernel)
         let bias = try constant(node, 2)?.floats ?? [Float](repeating: 0, count: outputs)
         guard bias.count == outputs else { throw node.fail("\(bias.count) biases for \(outputs) outputs") }
         let (order, _) = transposition(of: filter.shape, by: [2, 3, 1, 0])

@@ -22,7 +22,7 @@ extension Lowering {
             let axes = try constant(node, 1)?.integers ?? node.integers("axes") ?? []
             shape = try ConstantFolding.unsqueezed(node, full, axes)
         }
-        guard shape.first == batch else { throw node.fail("it mixes the images of a batch (\(shape))") }
+        guard shape.first == batch else { throw node.fail("it mixes the images of a batch: \(Lowering.text(full)) becomes \(Lowering.text(shape))") }
         x.shape = Array(shape.dropFirst())
         set(node, .feature(x))
     }

@@ -134,6 +134,8 @@ extension OrderedGraph {
         for (axis, dimension) in value.type.tensorType.shape.dim.enumerated() {
             if case .dimValue(let size)? = dimension.value, size > 0 {
                 shape.append(Int(size))
+            } else if case .dimValue(let size)? = dimension.value, axis > 0 {
+                throw .tensor(name: value.name, reason: "dimension \(axis) of the input is \(size), expected at least 1")
             } else if axis == 0 {
                 shape.append(nil)
             } else {

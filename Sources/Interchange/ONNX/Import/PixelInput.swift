@@ -88,7 +88,8 @@ extension LoweredGraph {
                 if !convolution.window.edges.isNone, shift.contains(where: { $0 != 0 }) {
                     let largest = shift.map { abs($0) }.max() ?? 0
                     notes.append(
-                        "zero points are whole pixels: at the border of “\(nodes[index].source.name)” inputs differ by up to \(largest)")
+                        "zero points are whole pixels from 0 to 255, which stand for zero at borders: "
+                            + "at that of “\(nodes[index].source.name)” inputs differ by up to \(largest)")
                 }
                 convolution.absorb(scale: scale, shift: shift)
                 nodes[index].kind = .conv2d(convolution)

@@ -97,9 +97,9 @@ struct TensorDecoder {
         else {
             throw fail("the offset or length of its data is wrong, expected \(expected) bytes")
         }
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue,
-            let handle = FileHandle(forReadingAtPath: path)
+        // Opening a pipe would wait for somebody to write.
+        let kind = (try? FileManager.default.attributesOfItem(atPath: path))?[.type] as? FileAttributeType
+        guard kind == .typeRegular, let handle = FileHandle(forReadingAtPath: path)
         else {
             throw fail("its data file “\(location)” cannot be read")
         }
