@@ -2,7 +2,7 @@
 # Trains networks for a few epochs, exports each without fine-tuning and with one epoch of it, and prints the points of
 # test accuracy that int8 loses against the bounds: 0.2 (0.5 for depthwise networks), with fine-tuning 0.1; and
 # on how many test images float ops predict the integer logits of the fine-tuned file, which must be all of them.
-# Not part of `make test`: about 30 minutes on two cores.
+# Not part of `make test`: about 13 minutes on one core (THREADS=1).
 #   scripts/quantisation-loss.sh [NETWORKS]     e.g. scripts/quantisation-loss.sh "lenet5 convnet"
 # EPOCHS (3; lenet5 5), SEED, THREADS and DEAI_TRAIN choose. Runs that are in DEAI_LOSS_RUNS already are not trained again.
 set -euo pipefail
