@@ -30,8 +30,9 @@ public enum TrainingPreset: String, Sendable, Codable, CaseIterable {
         hyper.augmentation.flips = true
         switch self {
         case .fast:
-            hyper.epochs = 24
+            hyper.epochs = 30
             hyper.learningRate = 0.05
+            hyper.labelSmoothing = 0.05
         case .best:
             hyper.epochs = 50
             hyper.learningRate = 0.1
