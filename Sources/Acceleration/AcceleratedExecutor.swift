@@ -11,6 +11,8 @@ public final class AcceleratedExecutor {
     public let graph: Graph
     let library: Library
     private let arena: Arena
+    /// Of what lives while a thread works on one group of images.
+    private let passing: Arena
     private let names: [(name: String, layer: Int)]
     private let runs: [() -> Void]
     /// Run before the next step when a parameter was written.
@@ -53,10 +55,12 @@ public final class AcceleratedExecutor {
         self.updates = updates
         gradientShapes = pairs.map { $0.gradient.shape }
         held = lowering.held
-        let regions = separately ? lowering.steps.map { Region($0) } : Region.gather(lowering.steps)
+        let regions =
+            separately ? lowering.steps.map { Region($0) } : Region.remaking(Region.gather(lowering.steps))
         for (index, region) in regions.enumerated() {
             for storage in region.steps.flatMap({ $0.touches }) { storage.touch(index) }
         }
+        passing = Arena(Region.passing(regions), copies: threads)
         arena = Arena(lowering.held.joined().map { $0.storage } + lowering.steps.flatMap { $0.touches })
         var runs: [() -> Void] = []
         for region in regions { runs.append(try region.make(library)) }
@@ -89,7 +93,7 @@ public final class AcceleratedExecutor {
     }
 
     /// Size of the memory of a step, in bytes, without what the portable parts have.
-    public var arenaBytes: Int { arena.byteCount }
+    public var arenaBytes: Int { arena.byteCount + passing.byteCount }
 
     /// The row-major memory of an input or an output; not of a parameter, whose layout is the library's.
     public func buffer(of value: Value) -> UnsafeMutableBufferPointer<Float> {

@@ -5,8 +5,9 @@ final class Arena {
     let byteCount: Int
     private let base: UnsafeMutableRawPointer
 
-    /// Gives every storage an address; storages may appear more than once.
-    init(_ storages: [Storage]) {
+    /// Gives every storage an address; storages may appear more than once. Copies of the block stand one after the other,
+    /// a thread's each.
+    init(_ storages: [Storage], copies: Int = 1) {
         var known = Set<ObjectIdentifier>()
         var wanted = storages.filter { $0.address == nil && known.insert(ObjectIdentifier($0)).inserted }
         // Large ones first, each at the lowest place where nothing is that lives at the same time.
@@ -22,9 +23,13 @@ final class Arena {
             let place = placed.firstIndex { $0.range.lowerBound > start } ?? placed.count
             placed.insert((storage, range), at: place)
         }
-        byteCount = max(64, placed.reduce(0) { max($0, $1.range.upperBound) })
+        let step = max(64, placed.reduce(0) { max($0, $1.range.upperBound) })
+        byteCount = step * copies
         base = Storage.aligned(byteCount: byteCount)
-        for (storage, range) in placed { storage.address = base + range.lowerBound }
+        for (storage, range) in placed {
+            storage.address = base + range.lowerBound
+            storage.threadStep = step
+        }
     }
 
     deinit { base.deallocate() }
@@ -46,7 +51,7 @@ extension Storage {
 
     fileprivate func overlaps(_ other: Storage) -> Bool {
         if isLasting || other.isLasting { return true }
-        guard let mine = lifetime, let theirs = other.lifetime else { return true }
-        return mine.overlaps(theirs)
+        if lifetimes.isEmpty || other.lifetimes.isEmpty { return true }
+        return lifetimes.contains { mine in other.lifetimes.contains { $0.overlaps(mine) } }
     }
 }

@@ -56,13 +56,13 @@ struct LanePlanes: Equatable {
 
     func fromRows(_ rows: Storage, _ lanes: Storage) -> () throws(AccelerationError) -> GroupCall {
         {
-            let (source, target) = (rows.floats, lanes.floats + origin)
+            let (source, target) = (rows.floats, LaneValue(lanes, self))
             let strides = strides
-            return { _, range, _ in
+            return { turn in
                 withUnsafePointer(to: strides) {
                     deai_lanes_from_rows(
-                        source, Int32(height), Int32(width), Int32(channels), $0, target,
-                        Int32(range.lowerBound), Int32(range.upperBound))
+                        source, Int32(height), Int32(width), Int32(channels), $0, target.at(turn),
+                        turn.first, turn.end)
                 }
             }
         }
@@ -70,16 +70,36 @@ struct LanePlanes: Equatable {
 
     func toRows(_ lanes: Storage, _ rows: Storage) -> () throws(AccelerationError) -> GroupCall {
         {
-            let (source, target) = (lanes.floats + origin, rows.floats)
+            let (source, target) = (LaneValue(lanes, self), rows.floats)
             let strides = strides
-            return { _, range, _ in
+            return { turn in
                 withUnsafePointer(to: strides) {
                     deai_rows_from_lanes(
-                        source, Int32(height), Int32(width), Int32(channels), $0, target,
-                        Int32(range.lowerBound), Int32(range.upperBound))
+                        source.at(turn), Int32(height), Int32(width), Int32(channels), $0, target,
+                        turn.first, turn.end)
                 }
             }
         }
+    }
+}
+
+/// Where the calls of a plan find a value that has its images in lanes.
+struct LaneValue {
+    /// The first number inside the border.
+    private let first: UnsafeMutablePointer<Float>
+    private let isPassing: Bool
+    private let (group, thread): (Int, Int)
+
+    init(_ storage: Storage, _ planes: LanePlanes) {
+        first = storage.floats + planes.origin
+        isPassing = storage.isPassing
+        group = planes.strides.group
+        thread = storage.threadStep / 4
+    }
+
+    /// Where the first group of the batch would begin, for a thread that works on these.
+    func at(_ turn: Turn) -> UnsafeMutablePointer<Float> {
+        isPassing ? first + (turn.thread * thread - turn.group * group) : first
     }
 }
 

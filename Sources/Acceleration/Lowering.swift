@@ -10,8 +10,7 @@ struct LoweredStep {
     enum Work {
         case whole(() throws(AccelerationError) -> () -> Void)
         case share(groups: Int, () throws(AccelerationError) -> (_ thread: Int) -> Void)
-        /// The same one group at a time, so that what follows finds the group's results in the cache; `isFirst` on the
-        /// first group of a thread.
+        /// The same one group at a time, so that what follows finds the group's results in the cache.
         case groups(Int, () throws(AccelerationError) -> GroupCall)
     }
 
@@ -20,10 +19,23 @@ struct LoweredStep {
     let layer: Int
     let touches: [Storage]
     let work: Work
+    /// A result that takes less time to make again, of what is there anyway, than to read from memory.
+    var remade: Storage?
 }
 
-/// What a thread does for some groups of images.
-typealias GroupCall = (_ thread: Int, _ groups: Range<Int>, _ isFirst: Bool) -> Void
+/// Which group of sixteen images a thread works on; its first and its last in a row of calls.
+struct Turn {
+    let thread: Int
+    let group: Int
+    let isFirst: Bool
+    let isLast: Bool
+
+    /// The range of groups, as kernels take it.
+    var first: Int32 { Int32(group) }
+    var end: Int32 { Int32(group + 1) }
+}
+
+typealias GroupCall = (Turn) -> Void
 
 /// Turns the needed nodes of a graph into calls of the library, of own kernels and of portable ones.
 ///
@@ -174,12 +186,13 @@ final class Lowering {
             LoweredStep(name: name, layer: layer, touches: touches, work: .share(groups: groups, make)))
     }
 
-    /// Adds a call that works on any groups of images.
+    /// Adds a call that works on any groups of images. It may run again where `remade` is needed later.
     func addGroups(
-        _ name: String, _ groups: Int, _ touches: [Storage],
+        _ name: String, _ groups: Int, _ touches: [Storage], remade: Storage? = nil,
         _ make: @escaping () throws(AccelerationError) -> GroupCall
     ) {
-        steps.append(LoweredStep(name: name, layer: layer, touches: touches, work: .groups(groups, make)))
+        steps.append(
+            LoweredStep(name: name, layer: layer, touches: touches, work: .groups(groups, make), remade: remade))
     }
 
     /// Adds a call of the library.

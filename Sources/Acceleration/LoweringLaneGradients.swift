@@ -28,12 +28,13 @@ extension Lowering {
         sizes.y = deai_strides(source.strides)
         let places = pool.places
         addGroups("lanes maxPool2dScatter", target.groups, [dy.storage, dx.storage, places]) {
-            let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
+            let (dy, dx) = (LaneValue(dy.storage, source), LaneValue(dx.storage, target))
             let places = places.pointer.assumingMemoryBound(to: UInt8.self)
             let sizes = sizes
-            return { _, range, _ in
+            return { turn in
+                let (dy, dx) = (dy.at(turn), dx.at(turn))
                 withUnsafePointer(to: sizes) {
-                    deai_pool_backward($0, dy, places, dx, Int32(range.lowerBound), Int32(range.upperBound))
+                    deai_pool_backward($0, dy, places, dx, turn.first, turn.end)
                 }
             }
         }
@@ -81,29 +82,30 @@ extension Lowering {
         let kernel = isDepthwise ? "depthwise " : winograd == nil ? "" : "winograd "
         let name = "lanes \(kernel)conv2dInputGradient"
         addGroups(name, source.groups, touches) {
-            let (dy, dx) = (dy.storage.floats + source.origin, dx.storage.floats + target.origin)
+            let (dy, dx) = (LaneValue(dy.storage, source), LaneValue(dx.storage, target))
             let (f, turned) = (f.storage.floats, turned.floats)
-            return { thread, range, isFirst in
-                let mine = turned + thread * turnedCount
-                if isFirst && !isDepthwise {
+            return { turn in
+                let (dy, dx) = (dy.at(turn), dx.at(turn))
+                let mine = turned + turn.thread * turnedCount
+                if turn.isFirst && !isDepthwise {
                     deai_turn_filter(
                         f, Int32(filter[0]), Int32(filter[1]), Int32(filter[2]), Int32(filter[3]), mine)
                 }
-                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
                 withUnsafePointer(to: sizes) {
                     if isDepthwise {
                         deai_lane_depthwise_input_gradient(
-                            $0, dy, f, dx, Int32(target.height), Int32(target.width), first, end)
+                            $0, dy, f, dx, Int32(target.height), Int32(target.width), turn.first, turn.end)
                     } else if let winograd {
                         deai_winograd(
-                            $0, dy, mine, nil, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(thread),
-                            isFirst ? 1 : 0, first, end)
+                            $0, dy, mine, nil, nil, Int32(DEAI_PLAIN), dx, nil, winograd.part(turn.thread),
+                            turn.isFirst ? 1 : 0, turn.first, turn.end)
                     } else if isForward {
                         deai_lane_strided_input_gradient(
-                            $0, dy, mine, dx, Int32(target.height), Int32(target.width), first, end)
+                            $0, dy, mine, dx, Int32(target.height), Int32(target.width), turn.first, turn.end)
                     } else {
                         deai_lane_convolution_plain(
-                            $0, dy, mine, nil, nil, 0, dx, Int32(source.height), Int32(source.width), first, end)
+                            $0, dy, mine, nil, nil, 0, dx, Int32(source.height), Int32(source.width), turn.first,
+                            turn.end)
                     }
                 }
             }
@@ -174,25 +176,25 @@ extension Lowering {
         let kernel = isDepthwise ? "depthwise " : winograd == nil ? "" : "winograd "
         let name = "lanes \(kernel)conv2dFilterGradient"
         addGroups(name, source.groups, touches) {
-            let (x, dy) = (x.storage.floats + source.origin, dy.storage.floats + slopes.origin)
+            let (x, dy) = (LaneValue(x.storage, source), LaneValue(dy.storage, slopes))
             let (parts, scratch) = (parts.floats, turned?.floats)
-            return { thread, range, isFirst in
-                let mine = parts + thread * part
+            return { turn in
+                let mine = parts + turn.thread * part
+                let (x, dy) = (x.at(turn), dy.at(turn))
                 let behind = bias ? mine + count : nil
-                let isLast = range.upperBound == library.share(of: source.groups, thread: thread).upperBound
-                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
-                let adding: Int32 = isFirst ? 0 : 1
+                let adding: Int32 = turn.isFirst ? 0 : 1
                 withUnsafePointer(to: sizes) {
                     if isDepthwise {
-                        deai_lane_depthwise_filter_gradient($0, x, dy, mine, behind, adding, first, end)
+                        deai_lane_depthwise_filter_gradient($0, x, dy, mine, behind, adding, turn.first, turn.end)
                     } else if let winograd {
                         deai_winograd_gradient(
-                            $0, x, dy, mine, behind, winograd.part(thread), adding, isLast ? 1 : 0, first, end)
+                            $0, x, dy, mine, behind, winograd.part(turn.thread), adding, turn.isLast ? 1 : 0,
+                            turn.first, turn.end)
                     } else if let scratch {
                         deai_lane_turned_filter_gradient(
-                            $0, x, dy, mine, behind, scratch + thread * turnedCount, adding, first, end)
+                            $0, x, dy, mine, behind, scratch + turn.thread * turnedCount, adding, turn.first, turn.end)
                     } else {
-                        deai_lane_filter_gradient($0, x, dy, mine, behind, adding, first, end)
+                        deai_lane_filter_gradient($0, x, dy, mine, behind, adding, turn.first, turn.end)
                     }
                 }
             }
@@ -215,17 +217,18 @@ extension Lowering {
         pool.y = deai_strides(target.strides)
         let touches = [x.storage, pooled.dy.storage, places, parts, scratch]
         addGroups("lanes maxPool2dScatter+conv2dFilterGradient", source.groups, touches) {
-            let (x, dy) = (x.storage.floats + source.origin, pooled.dy.storage.floats + target.origin)
+            let (x, dy) = (LaneValue(x.storage, source), LaneValue(pooled.dy.storage, target))
             let (parts, scratch) = (parts.floats, scratch.floats)
             let places = places.pointer.assumingMemoryBound(to: UInt8.self)
             let pool = pool
-            return { thread, range, isFirst in
-                let mine = parts + thread * part
+            return { turn in
+                let (x, dy) = (x.at(turn), dy.at(turn))
+                let mine = parts + turn.thread * part
                 withUnsafePointer(to: sizes) { sizes in
                     withUnsafePointer(to: pool) {
                         deai_lane_pooled_filter_gradient(
-                            sizes, $0, x, dy, places, mine, mine + count, scratch + thread * scratchCount,
-                            isFirst ? 0 : 1, Int32(range.lowerBound), Int32(range.upperBound))
+                            sizes, $0, x, dy, places, mine, mine + count, scratch + turn.thread * scratchCount,
+                            turn.isFirst ? 0 : 1, turn.first, turn.end)
                     }
                 }
             }

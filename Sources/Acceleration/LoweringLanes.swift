@@ -56,18 +56,18 @@ extension Lowering {
             [x.storage, f.storage, b.storage, y.storage, places] + (winograd.map { [$0.storage] } ?? [])
         let name = winograd == nil ? "lanes conv2d+relu+maxPool2d" : "lanes winograd+relu+maxPool2d"
         addGroups(name, source.groups, touches) {
-            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
+            let (x, y) = (LaneValue(x.storage, source), LaneValue(y.storage, target))
             let (f, b) = (f.storage.floats, b.storage.floats)
             let places = keepsPlaces ? places.pointer.assumingMemoryBound(to: UInt8.self) : nil
-            return { thread, range, isFirst in
-                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+            return { turn in
+                let (x, y) = (x.at(turn), y.at(turn))
                 withUnsafePointer(to: sizes) {
                     if let winograd {
                         deai_winograd(
-                            $0, x, f, b, nil, Int32(DEAI_POOLED), y, places, winograd.part(thread),
-                            isFirst ? 1 : 0, first, end)
+                            $0, x, f, b, nil, Int32(DEAI_POOLED), y, places, winograd.part(turn.thread),
+                            turn.isFirst ? 1 : 0, turn.first, turn.end)
                     } else {
-                        deai_lane_convolution_pooled($0, x, f, b, y, places, first, end)
+                        deai_lane_convolution_pooled($0, x, f, b, y, places, turn.first, turn.end)
                     }
                 }
             }
@@ -122,21 +122,22 @@ extension Lowering {
         let name = "lanes \(kernel)" + (other == nil ? "" : "+add") + (following.rectifier == nil ? "" : "+relu")
         let isRectified: Int32 = following.rectifier == nil ? 0 : 1
         addGroups(name, source.groups, touches) {
-            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
+            let (x, y) = (LaneValue(x.storage, source), LaneValue(y.storage, target))
             let (f, bias) = (f.storage.floats, bias.map { UnsafePointer($0.floats) })
-            let added = other.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
-            return { thread, range, isFirst in
-                let (first, end) = (Int32(range.lowerBound), Int32(range.upperBound))
+            let added = other.map { LaneValue($0.tensor.storage, $0.planes) }
+            return { turn in
+                let (x, y, added) = (x.at(turn), y.at(turn), added?.at(turn))
                 withUnsafePointer(to: sizes) {
                     if isDepthwise {
-                        deai_lane_depthwise($0, x, f, bias, isRectified, y, first, end)
+                        deai_lane_depthwise($0, x, f, bias, isRectified, y, turn.first, turn.end)
                     } else if let winograd {
                         deai_winograd(
                             $0, x, f, bias, added, Int32(isRectified == 0 ? DEAI_PLAIN : DEAI_RECTIFIED), y, nil,
-                            winograd.part(thread), isFirst ? 1 : 0, first, end)
+                            winograd.part(turn.thread), turn.isFirst ? 1 : 0, turn.first, turn.end)
                     } else {
                         deai_lane_convolution_plain(
-                            $0, x, f, bias, added, isRectified, y, Int32(source.height), Int32(source.width), first, end)
+                            $0, x, f, bias, added, isRectified, y, Int32(source.height), Int32(source.width),
+                            turn.first, turn.end)
                     }
                 }
             }

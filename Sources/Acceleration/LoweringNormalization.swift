@@ -79,11 +79,12 @@ extension Lowering {
         let moments = Storage(byteCount: planes.groups * planes.channels * 8)
         let (extent, strides) = (planes.extent, planes.strides)
         addGroups("lanes moments", planes.groups, [x.storage, moments]) {
-            let (x, moments) = (x.storage.floats + planes.origin, moments.floats)
-            return { _, range, _ in
+            let (x, moments) = (LaneValue(x.storage, planes), moments.floats)
+            return { turn in
+                let x = x.at(turn)
                 withUnsafePointer(to: extent) { extent in
                     withUnsafePointer(to: strides) {
-                        deai_lane_moments(extent, $0, x, moments, Int32(range.lowerBound), Int32(range.upperBound))
+                        deai_lane_moments(extent, $0, x, moments, turn.first, turn.end)
                     }
                 }
             }
@@ -140,15 +141,16 @@ extension Lowering {
             other: other?.planes.strides ?? deai_planes(), epsilon: epsilon, rectified: isRectified ? 1 : 0,
             border: Int32(border))
         let name = "lanes batchNorm" + (other == nil ? "" : "+add") + (isRectified ? "+relu" : "")
-        addGroups(name, source.groups, [x.storage, y.storage] + vectors + (other.map { [$0.tensor.storage] } ?? [])) {
-            let (x, y) = (x.storage.floats + source.origin, y.storage.floats + target.origin)
-            let added = other.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+        let touches = [x.storage, y.storage] + vectors + (other.map { [$0.tensor.storage] } ?? [])
+        addGroups(name, source.groups, touches, remade: other == nil ? y.storage : nil) {
+            let (x, y) = (LaneValue(x.storage, source), LaneValue(y.storage, target))
+            let added = other.map { LaneValue($0.tensor.storage, $0.planes) }
             let vectors = vectors.map { UnsafePointer($0.floats) }
-            return { _, range, _ in
+            return { turn in
+                let (x, y, added) = (x.at(turn), y.at(turn), added?.at(turn))
                 withUnsafePointer(to: settings) {
                     deai_lane_normalize(
-                        $0, x, vectors[0], vectors[1], vectors[2], vectors[3], added, y, Int32(range.lowerBound),
-                        Int32(range.upperBound))
+                        $0, x, vectors[0], vectors[1], vectors[2], vectors[3], added, y, turn.first, turn.end)
                 }
             }
         }
@@ -219,13 +221,13 @@ extension Lowering {
         let mean = try channelVector(gradients.mean)
         let (extent, slopeStrides, strides) = (source.extent, slopes.strides, source.strides)
         addGroups("lanes batchNorm sums", source.groups, [dy.storage, x.storage, mean, sums]) {
-            let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
+            let (dy, x) = (LaneValue(dy.storage, slopes), LaneValue(x.storage, source))
             let (mean, sums) = (mean.floats, sums.floats)
-            return { _, range, _ in
+            return { turn in
+                let (dy, x) = (dy.at(turn), x.at(turn))
                 var (extent, slopeStrides, strides) = (extent, slopeStrides, strides)
                 deai_lane_normalization_sums(
-                    &extent, &slopeStrides, dy, &strides, x, mean, sums, Int32(range.lowerBound),
-                    Int32(range.upperBound))
+                    &extent, &slopeStrides, dy, &strides, x, mean, sums, turn.first, turn.end)
             }
         }
     }
@@ -245,14 +247,15 @@ extension Lowering {
             rectified: 0, border: Int32(border))
         let count = Float(node(index).shape.count / source.channels)
         addGroups("lanes batchNormInputGradient", source.groups, [dy.storage, x.storage, dx.storage] + vectors) {
-            let (dy, x) = (dy.storage.floats + slopes.origin, x.storage.floats + source.origin)
-            let dx = dx.storage.floats + target.origin
+            let (dy, x) = (LaneValue(dy.storage, slopes), LaneValue(x.storage, source))
+            let dx = LaneValue(dx.storage, target)
             let vectors = vectors.map { UnsafePointer($0.floats) }
-            return { _, range, _ in
+            return { turn in
+                let (dy, x, dx) = (dy.at(turn), x.at(turn), dx.at(turn))
                 withUnsafePointer(to: settings) {
                     deai_lane_normalization_input_gradient(
                         $0, dy, x, vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], count, dx,
-                        Int32(range.lowerBound), Int32(range.upperBound))
+                        turn.first, turn.end)
                 }
             }
         }
@@ -332,20 +335,22 @@ extension Lowering {
             [left.storage, y.storage] + [right, mask, normalized].compactMap { $0?.tensor.storage }
             + [mean, sums].compactMap { $0 }
         addGroups(name + (sums == nil ? "" : "+batchNorm sums"), target.groups, touches) {
-            let (left, y) = (left.storage.floats + leftPlanes.origin, y.storage.floats + target.origin)
+            let (left, result) = (LaneValue(left.storage, leftPlanes), LaneValue(y.storage, target))
             let others = [right, mask, normalized].map { value in
-                value.map { UnsafePointer($0.tensor.storage.floats + $0.planes.origin) }
+                value.map { LaneValue($0.tensor.storage, $0.planes) }
             }
             let (mean, sums) = (mean?.floats, sums?.floats)
             let strides = [right, mask, normalized].map { $0?.planes.strides ?? deai_planes() }
             let addition = deai_lane_addition(
                 extent: target.extent, a: leftPlanes.strides, b: strides[0], gates: strides[1], y: target.strides,
                 x: strides[2], limited: limits == nil ? 0 : 1, low: limits?.low ?? 0, high: limits?.high ?? 0)
-            return { _, range, _ in
+            let (right, mask, normalized) = (others[0], others[1], others[2])
+            return { turn in
+                let (left, y) = (left.at(turn), result.at(turn))
                 withUnsafePointer(to: addition) {
                     deai_lane_add(
-                        $0, left, others[0], others[1], y, others[2], mean, sums, Int32(range.lowerBound),
-                        Int32(range.upperBound))
+                        $0, left, right?.at(turn), mask?.at(turn), y,
+                        normalized?.at(turn), mean, sums, turn.first, turn.end)
                 }
             }
         }
@@ -359,11 +364,11 @@ extension Lowering {
         let (x, planes) = try lanes(source)
         let y = Tensor(.rowMajor(node(index).shape))
         addGroups("lanes plane sums", planes.groups, [x.storage, y.storage]) {
-            let (x, y) = (x.storage.floats + planes.origin, y.storage.floats)
+            let (x, y) = (LaneValue(x.storage, planes), y.storage.floats)
             let (extent, strides) = (planes.extent, planes.strides)
-            return { _, range, _ in
+            return { turn in
                 var (extent, strides) = (extent, strides)
-                deai_lane_plane_sums(&extent, &strides, x, y, Int32(range.lowerBound), Int32(range.upperBound))
+                deai_lane_plane_sums(&extent, &strides, x.at(turn), y, turn.first, turn.end)
             }
         }
         hold(index, y)
@@ -378,11 +383,11 @@ extension Lowering {
         let y = Tensor(.lanes(result, border: 0))
         let planes = LanePlanes(result, border: 0)
         addGroups("lanes fill", planes.groups, [x.storage, y.storage]) {
-            let (x, y) = (x.storage.floats, y.storage.floats + planes.origin)
+            let (x, y) = (x.storage.floats, LaneValue(y.storage, planes))
             let (extent, strides) = (planes.extent, planes.strides)
-            return { _, range, _ in
+            return { turn in
                 var (extent, strides) = (extent, strides)
-                deai_lane_fill(&extent, &strides, x, y, Int32(range.lowerBound), Int32(range.upperBound))
+                deai_lane_fill(&extent, &strides, x, y.at(turn), turn.first, turn.end)
             }
         }
         hold(index, y)

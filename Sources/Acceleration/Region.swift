@@ -3,7 +3,7 @@
 ///
 /// Waiting for another thread is what costs most in small networks, and all the more when other programs take the cores.
 struct Region {
-    private(set) var steps: [LoweredStep]
+    var steps: [LoweredStep]
     /// Of the shares, nil for a call that brings its own threads.
     private let groups: Int?
 
@@ -40,7 +40,7 @@ struct Region {
     }
 
     private func touches(_ step: LoweredStep) -> Bool {
-        steps.contains { $0.touches.contains { mine in step.touches.contains { $0 === mine } } }
+        steps.contains { mine in step.touches.contains { mine.touches($0) } }
     }
 
     var name: String { steps.map { $0.name }.joined(separator: ", ") }
@@ -75,7 +75,10 @@ struct Region {
                     case .groups(let calls):
                         let range = library.share(of: groups, thread: thread)
                         for group in range {
-                            for call in calls { call(thread, group..<group + 1, group == range.lowerBound) }
+                            let turn = Turn(
+                                thread: thread, group: group, isFirst: group == range.lowerBound,
+                                isLast: group == range.upperBound - 1)
+                            for call in calls { call(turn) }
                         }
                     }
                 }

@@ -85,6 +85,30 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
         #expect(hashes.count == 1)
     }
 
+    /// What goes through the images together keeps some values for a few images only and makes others again; the numbers are
+    /// those of calls that each see the whole batch. Three groups of images, so that threads have one or several.
+    @Test(arguments: Preset.allCases, [1, 2]) func callsThatGoTogetherGiveTheSame(_ preset: Preset, threads: Int) throws {
+        let engines = try [false, true].map { separately in
+            try AcceleratedLearner(
+                network: network(preset), preprocessing: preprocessing, batch: 48, optimizer: sgd, seed: 5,
+                threads: threads, separately: separately)
+        }
+        for engine in engines {
+            for seed in 0..<2 { _ = try Batch(48, 784, seed: UInt64(seed)).step(engine) }
+        }
+        #expect(engines[0].weightHash() == engines[1].weightHash())
+    }
+
+    @Test func callsThatGoTogetherNeedLessMemory() throws {
+        let bytes = try [false, true].map { separately in
+            try AcceleratedLearner(
+                network: network(.resnet8), preprocessing: preprocessing, batch: 128, optimizer: sgd, seed: 5, threads: 2,
+                separately: separately
+            ).executor.arenaBytes
+        }
+        #expect(bytes[0] * 10 < bytes[1] * 9, "\(bytes)")
+    }
+
     /// Parameters and optimizer state go through the library's layouts and back without a change.
     @Test(arguments: Preset.allCases) func restoredRunsGoOnTheSame(_ preset: Preset) throws {
         let first = try accelerated(preset)
@@ -129,18 +153,19 @@ private func accelerated(_ preset: Preset, batch: Int = 32, threads: Int = 2) th
         #expect(engine.parameters == parameters)
     }
 
-    @Test(arguments: Preset.allCases) func logitsAgreeWithThePortableEvaluator(_ preset: Preset) throws {
+    @Test(arguments: Preset.allCases, [16, 48])
+    func logitsAgreeWithThePortableEvaluator(_ preset: Preset, batch size: Int) throws {
         let network = try network(preset)
         let parameters = network.initialParameters(seed: 9) + network.initialState()
-        let batch = Batch(21, 784, seed: 4)
+        let batch = Batch(61, 784, seed: 4)
         let portable = try Evaluator(network: network, preprocessing: preprocessing, batch: 16)
         let engine = try AcceleratedEvaluator(
-            network: network, preprocessing: preprocessing, batch: 16, threads: 2)
+            network: network, preprocessing: preprocessing, batch: size, threads: 2)
         try batch.pixels.withUnsafeBufferPointer { pixels in
             for _ in 0..<2 {
-                let expected = try portable.logits(pixels: pixels, count: 21, parameters: parameters)
-                let found = try engine.logits(pixels: pixels, count: 21, parameters: parameters)
-                #expect(found.count == 210)
+                let expected = try portable.logits(pixels: pixels, count: 61, parameters: parameters)
+                let found = try engine.logits(pixels: pixels, count: 61, parameters: parameters)
+                #expect(found.count == 610)
                 let worst = zip(found, expected).reduce(0) { max($0, abs($1.0 - $1.1)) }
                 // 3136 terms at most, in several layers.
                 #expect(worst <= 4 * 3136 * Float.ulpOfOne)
