@@ -103,20 +103,18 @@ INLINE void strip(
         }
 }
 
-INLINE void plain(
+INLINE void plain_row(
     const deai_lane_convolution *c, const float *x, const float *filter, const float *bias, const float *added,
-    int rectified, float *y, int first, int filters, int stride, int height, int width) {
+    int rectified, float *y, int first, int filters, int i, int stride, int height, int width) {
     const int border = c->padding;
     const float *origin = x - border * c->x.row - border * 16;
-    for (int i = 0; i < c->output_height; i++) {
-        int j = 0;
-        for (; j + 4 <= c->output_width; j += 4)
-            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 4, stride, border, height, width);
-        for (; j + 2 <= c->output_width; j += 2)
-            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 2, stride, border, height, width);
-        for (; j < c->output_width; j++)
-            strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 1, stride, border, height, width);
-    }
+    int j = 0;
+    for (; j + 4 <= c->output_width; j += 4)
+        strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 4, stride, border, height, width);
+    for (; j + 2 <= c->output_width; j += 2)
+        strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 2, stride, border, height, width);
+    for (; j < c->output_width; j++)
+        strip(c, origin, filter, bias, added, rectified, y, first, filters, i, j, 1, stride, border, height, width);
 }
 
 DEAI_CLONES void deai_lane_convolution_plain(
@@ -127,19 +125,23 @@ DEAI_CLONES void deai_lane_convolution_plain(
         const float *source = x + group * c.x.group;
         const float *more = added ? added + group * c.added.group : 0;
         float *target = y + group * c.y.group;
-        for (int f = 0, width; f < c.filters; f += width) {
-            width = tile_width(c.filters - f);
-            if (c.stride == 1)
-                WITH_WIDTH(
-                    width,
-                    plain(&c, source, filter, bias, more, rectified, target, f, filters, 1, input_height, input_width))
-            else
-                WITH_WIDTH(
-                    width,
-                    plain(
-                        &c, source, filter, bias, more, rectified, target, f, filters, c.stride, input_height,
-                        input_width))
-        }
+        // All filters of a row before the next one, whose numbers are still in the cache.
+        for (int i = 0; i < c.output_height; i++)
+            for (int f = 0, width; f < c.filters; f += width) {
+                width = tile_width(c.filters - f);
+                if (c.stride == 1)
+                    WITH_WIDTH(
+                        width,
+                        plain_row(
+                            &c, source, filter, bias, more, rectified, target, f, filters, i, 1, input_height,
+                            input_width))
+                else
+                    WITH_WIDTH(
+                        width,
+                        plain_row(
+                            &c, source, filter, bias, more, rectified, target, f, filters, i, c.stride, input_height,
+                            input_width))
+            }
     }
 }
 
@@ -178,18 +180,16 @@ INLINE void gradient_strip(
             *(v16 *)(dx + (first + f) * c->x.plane + i * c->x.row + (j + p * stride) * 16) = sums[f][p];
 }
 
-INLINE void gradient_rows(
-    const deai_lane_convolution *c, const float *dy, const float *turned, float *dx, int first, int filters, int height,
+INLINE void gradient_row(
+    const deai_lane_convolution *c, const float *dy, const float *turned, float *dx, int first, int filters, int i,
     int width) {
     const int stride = c->stride;
-    for (int i = 0; i < height; i++)
-        for (int phase = 0; phase < stride && phase < width; phase++) {
-            int j = phase;
-            for (; j + 3 * stride < width; j += 4 * stride)
-                gradient_strip(c, dy, turned, dx, first, filters, i, j, 4);
-            for (; j + stride < width; j += 2 * stride) gradient_strip(c, dy, turned, dx, first, filters, i, j, 2);
-            for (; j < width; j += stride) gradient_strip(c, dy, turned, dx, first, filters, i, j, 1);
-        }
+    for (int phase = 0; phase < stride && phase < width; phase++) {
+        int j = phase;
+        for (; j + 3 * stride < width; j += 4 * stride) gradient_strip(c, dy, turned, dx, first, filters, i, j, 4);
+        for (; j + stride < width; j += 2 * stride) gradient_strip(c, dy, turned, dx, first, filters, i, j, 2);
+        for (; j < width; j += stride) gradient_strip(c, dy, turned, dx, first, filters, i, j, 1);
+    }
 }
 
 DEAI_CLONES void deai_lane_strided_input_gradient(
@@ -197,13 +197,14 @@ DEAI_CLONES void deai_lane_strided_input_gradient(
     int input_width, int first_group, int end_group) {
     const deai_lane_convolution c = *conv;
     for (int group = first_group; group < end_group; group++)
-        for (int f = 0, count; f < c.channels; f += count) {
-            count = tile_width(c.channels - f);
-            WITH_WIDTH(
-                count,
-                gradient_rows(
-                    &c, dy + group * c.y.group, turned, dx + group * c.x.group, f, filters, input_height, input_width))
-        }
+        for (int i = 0; i < input_height; i++)
+            for (int f = 0, count; f < c.channels; f += count) {
+                count = tile_width(c.channels - f);
+                WITH_WIDTH(
+                    count,
+                    gradient_row(
+                        &c, dy + group * c.y.group, turned, dx + group * c.x.group, f, filters, i, input_width))
+            }
 }
 
 void deai_turn_filter(const float *filter, int height, int width, int channels, int filters, float *turned) {
