@@ -85,8 +85,11 @@ INLINE void transform_patch(const float *d, ptrdiff_t row, float *out, ptrdiff_t
     }
 }
 
-// V of `count` tiles: [36][channels][count]. A channel's tiles are neighbours in memory; the next channel's are fetched
-// meanwhile.
+// How many channels before its turn a patch is fetched: what the third level of the cache takes to give it.
+enum { AHEAD = 8 };
+
+// V of `count` tiles: [36][channels][count]. A channel's tiles are neighbours in memory; those of a later channel are
+// fetched meanwhile.
 INLINE void transform_band(
     const deai_lane_convolution *c, const float *origin, int tile, int count, float *v, ptrdiff_t point) {
     const int columns = TILES(c->output_width);
@@ -98,10 +101,10 @@ INLINE void transform_band(
             const int j = tile_start((tile + t) % columns, c->output_width);
             const float *corner = origin + k * c->x.plane + i * row + j * 16;
             if (isWhole) {
-                if (k + 1 < c->channels)
+                if (k + AHEAD < c->channels)
                     UNROLL for (int r = 0; r < 6; r++)
                         UNROLL for (int q = 2; q < 6; q++)
-                            __builtin_prefetch(corner + c->x.plane + r * row + q * 16);
+                            __builtin_prefetch(corner + AHEAD * c->x.plane + r * row + q * 16);
                 transform_patch(corner, row, v, point);
             } else {
                 float patch[6][6][16] __attribute__((aligned(64)));
