@@ -23,7 +23,7 @@ struct LoweredStep {
     var remade: Storage?
 }
 
-/// Which group of sixteen images a thread works on; its first and its last in a row of calls.
+/// Which group of sixteen images a thread works on, and whether that is its first or its last one.
 struct Turn {
     let thread: Int
     let group: Int
@@ -35,6 +35,7 @@ struct Turn {
     var end: Int32 { Int32(group + 1) }
 }
 
+/// What a thread does at a turn.
 typealias GroupCall = (Turn) -> Void
 
 /// Turns the needed nodes of a graph into calls of the library, of own kernels and of portable ones.

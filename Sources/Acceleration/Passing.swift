@@ -54,8 +54,9 @@ extension Region {
                             values[index].lifetimes.append(last.lowerBound...start + place)
                         } else {
                             values[index].lifetimes.append(start + place...start + place)
-                            let isMade = values[index].makers == 0 || region.steps[place].remade === storage
-                            if isMade { values[index].makers += 1 }
+                            let step = region.steps[place]
+                            let isMade = values[index].makers == 0 || step.remade === storage
+                            if step.isGrouped && isMade { values[index].makers += 1 }
                         }
                     }
                 }
