@@ -35,35 +35,43 @@ extension Region {
         return regions
     }
 
+    /// The values with their images in lanes that a row touches, from the first to the last step that does.
+    private func values(in row: Range<Int>) -> [(storage: Storage, steps: ClosedRange<Int>)] {
+        var values: [(storage: Storage, steps: ClosedRange<Int>)] = []
+        for place in row {
+            for storage in steps[place].touches where storage.isOfGroups {
+                if let index = values.firstIndex(where: { $0.storage === storage }) {
+                    values[index].steps = values[index].steps.lowerBound...place
+                } else {
+                    values.append((storage, place...place))
+                }
+            }
+        }
+        return values
+    }
+
     /// The memory of what is made in each row of calls that touches it, which is all they need of it.
     static func passing(_ regions: [Region]) -> [Storage] {
         var known: [ObjectIdentifier: Int] = [:]
-        var values: [(storage: Storage, makers: Int, lifetimes: [ClosedRange<Int>])] = []
+        var passing: [(storage: Storage, isMade: Bool, lifetimes: [ClosedRange<Int>])] = []
         var start = 0
         for region in regions {
             for row in region.rows {
-                for place in row {
-                    for storage in region.steps[place].touches where storage.isOfGroups {
-                        let index = known[ObjectIdentifier(storage)] ?? values.count
-                        if index == values.count {
-                            known[ObjectIdentifier(storage)] = index
-                            values.append((storage, 0, []))
-                        }
-                        if let last = values[index].lifetimes.last, last.lowerBound >= start + row.lowerBound {
-                            values[index].lifetimes.removeLast()
-                            values[index].lifetimes.append(last.lowerBound...start + place)
-                        } else {
-                            values[index].lifetimes.append(start + place...start + place)
-                            let step = region.steps[place]
-                            let isMade = values[index].makers == 0 || step.remade === storage
-                            if step.isGrouped && isMade { values[index].makers += 1 }
-                        }
+                for (storage, steps) in region.values(in: row) {
+                    let lifetime = start + steps.lowerBound...start + steps.upperBound
+                    let first = region.steps[steps.lowerBound]
+                    if let index = known[ObjectIdentifier(storage)] {
+                        passing[index].lifetimes.append(lifetime)
+                        if !first.isGrouped || first.remade !== storage { passing[index].isMade = false }
+                    } else {
+                        known[ObjectIdentifier(storage)] = passing.count
+                        passing.append((storage, first.isGrouped, [lifetime]))
                     }
                 }
             }
             start += region.steps.count
         }
-        return values.filter { $0.makers == $0.lifetimes.count }.map { value in
+        return passing.filter { $0.isMade }.map { value in
             value.storage.pass(value.lifetimes)
             return value.storage
         }
